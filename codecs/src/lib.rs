@@ -1,0 +1,18 @@
+//! The protocols Headgate speaks, one folder each.
+//!
+//! A protocol's folder holds `wire` (types and codec), `adapter` (commands to wire and back: the
+//! session, the correlation), `platform` (the vendor's side, for simulations), `settings` (what an
+//! operator can set) and `dissect` (a message explained field by field). [`registry`] lists them;
+//! nothing else outside a protocol's folder names a vendor.
+//!
+//! Nothing here does I/O, reads a clock or panics on input.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
+)]
+
+pub mod conax_sms;
+pub mod dissect;
+pub mod nagravision_smsgw;
+pub mod registry;

@@ -1,0 +1,237 @@
+//! What one provider can do: which commands, with how many arguments, and which may be repeated.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde::Serialize;
+
+use crate::body::Refusal;
+use crate::command::{Command, CommandKind, MessageKind};
+use crate::provider::ServiceMap;
+
+/// What a provider can do. Built once by its protocol from the profile and the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// The commands it carries out, and the rules of each.
+    pub commands: BTreeMap<CommandKind, CommandRules>,
+    /// How long a message may be.
+    pub messages: MessageLimits,
+    /// Whether the adapter can take up, after a restart, what was sent and not answered: it finds
+    /// the answer by the reference that was recorded before sending.
+    pub resumes: bool,
+}
+
+/// The rules of one command at one provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CommandRules {
+    /// How many services it takes.
+    pub services: Count,
+    /// How many smartcards it takes.
+    pub smartcards: Count,
+    /// How many set-top boxes it takes.
+    pub stbs: Count,
+    /// Whether sending it twice does what sending it once does.
+    pub safe_to_repeat: bool,
+    /// Whether the vendor's wire form is known, or only our profile's guess.
+    pub confirmed: bool,
+}
+
+impl CommandRules {
+    /// A command without arguments: safe to repeat, unconfirmed.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            services: Count::NONE,
+            smartcards: Count::NONE,
+            stbs: Count::NONE,
+            safe_to_repeat: true,
+            confirmed: false,
+        }
+    }
+
+    /// The same with that many services.
+    #[must_use]
+    pub const fn services(mut self, count: Count) -> Self {
+        self.services = count;
+        self
+    }
+
+    /// The same with that many smartcards.
+    #[must_use]
+    pub const fn smartcards(mut self, count: Count) -> Self {
+        self.smartcards = count;
+        self
+    }
+
+    /// The same with that many set-top boxes.
+    #[must_use]
+    pub const fn stbs(mut self, count: Count) -> Self {
+        self.stbs = count;
+        self
+    }
+
+    /// The same, but sending it twice can do harm.
+    #[must_use]
+    pub const fn unsafe_to_repeat(mut self) -> Self {
+        self.safe_to_repeat = false;
+        self
+    }
+
+    /// The same, with the vendor's wire form known from a source.
+    #[must_use]
+    pub const fn confirmed(mut self) -> Self {
+        self.confirmed = true;
+        self
+    }
+}
+
+impl Default for CommandRules {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How many of something a command takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// At least.
+    pub min: usize,
+    /// At most.
+    pub max: usize,
+}
+
+impl Count {
+    /// None at all.
+    pub const NONE: Self = Self { min: 0, max: 0 };
+    /// Exactly one.
+    pub const ONE: Self = Self { min: 1, max: 1 };
+
+    /// From one to `max`.
+    #[must_use]
+    pub const fn up_to(max: usize) -> Self {
+        Self { min: 1, max }
+    }
+
+    /// From none to `max`.
+    #[must_use]
+    pub const fn optional(max: usize) -> Self {
+        Self { min: 0, max }
+    }
+
+    const fn range(self) -> RangeInclusive<usize> {
+        self.min..=self.max
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max) {
+            (min, max) if min == max => write!(f, "{min}"),
+            (min, max) => write!(f, "{min} to {max}"),
+        }
+    }
+}
+
+/// How long the text of a message may be, and in what it is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MessageLimits {
+    /// Most bytes of a mail, as encoded for the platform; absent: no mail.
+    pub mail: Option<usize>,
+    /// Most bytes of a bark, likewise; absent: no barks.
+    pub bark: Option<usize>,
+    /// Most bytes of a repeating bark, likewise; absent: no repeating barks.
+    pub repeating_bark: Option<usize>,
+}
+
+impl MessageLimits {
+    fn of(&self, kind: &MessageKind) -> Option<usize> {
+        match kind {
+            MessageKind::Mail => self.mail,
+            MessageKind::Bark { .. } => self.bark,
+            MessageKind::RepeatingBark { .. } => self.repeating_bark,
+        }
+    }
+}
+
+impl Capabilities {
+    /// Checks a command against the rules that every protocol shares: is it supported, are there
+    /// enough and not too many arguments, is every service mapped, is the text short enough?
+    ///
+    /// Text is counted in UTF-8 bytes here; a protocol with another character set counts again in its
+    /// own [`crate::adapter::Rules::check`].
+    ///
+    /// # Errors
+    /// A [`Refusal`] that names the field at fault.
+    pub fn check(&self, command: &Command, services: &ServiceMap) -> Result<(), Refusal> {
+        let kind = command.kind();
+        let Some(rules) = self.commands.get(&kind) else {
+            let supported = self.commands.keys().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+            return Err(Refusal::new(
+                "command",
+                "unsupported_command",
+                format!("this provider does not support {kind}; it supports {supported}"),
+            ));
+        };
+        let listed = command.services();
+        if !matches!(command.services_are_all(), Some(true)) {
+            count(listed.len(), rules.services, "services")?;
+        }
+        if let Some(devices) = command.devices() {
+            count(devices.smartcards.len(), rules.smartcards, "smartcards")?;
+            count(devices.stbs.len(), rules.stbs, "stbs")?;
+        }
+        for (index, service) in listed.iter().enumerate() {
+            if services.ca_id(service).is_none() {
+                let detail =
+                    format!("service {service:?} has no CA ID at this provider; add it under the provider's services");
+                return Err(Refusal::new(format!("services/{index}"), "unknown_service", detail));
+            }
+        }
+        if let Command::SendMessage { message, .. } = command {
+            let Some(limit) = self.messages.of(&message.kind) else {
+                return Err(Refusal::new(
+                    "message/kind",
+                    "unsupported_message",
+                    "this provider can not show this kind of message",
+                ));
+            };
+            if message.text.len() > limit {
+                let detail = format!("is {} bytes long; this provider takes at most {limit}", message.text.len());
+                return Err(Refusal::new("message/text", "text_too_long", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `command` may be sent again when nobody knows if it arrived.
+    #[must_use]
+    pub fn safe_to_repeat(&self, command: &Command) -> bool {
+        match command {
+            Command::Raw(raw) => raw.safe_to_repeat,
+            other => {
+                other.kind().is_query() || self.commands.get(&other.kind()).is_some_and(|rules| rules.safe_to_repeat)
+            }
+        }
+    }
+}
+
+impl Command {
+    /// Whether it means all services held; nothing if it takes no services.
+    const fn services_are_all(&self) -> Option<bool> {
+        match self {
+            Self::DeactivateServices(s) | Self::Suspend(s) | Self::Resume(s) => {
+                Some(matches!(s.services, crate::command::Services::All))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn count(given: usize, allowed: Count, field: &'static str) -> Result<(), Refusal> {
+    if allowed.range().contains(&given) {
+        return Ok(());
+    }
+    let code = if given < allowed.min { "missing_field" } else { "out_of_range" };
+    Err(Refusal::new(field, code, format!("{given} given; this command takes {allowed}")))
+}

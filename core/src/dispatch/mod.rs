@@ -1,0 +1,3 @@
+//! What goes out next.
+
+pub mod store;
