@@ -1,0 +1,164 @@
+//! The configuration: one TOML file. These structs are its documentation; `headgate config schema` prints
+//! them as JSON Schema.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use headgate_core::provider::{BreakerPolicy, Limits, RetryPolicy, ServiceMap};
+use headgate_core::text::ProviderName;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where requests come in.
+    pub server: Server,
+    /// Where requests are kept.
+    pub store: StoreConfig,
+    /// Who may send them. Without keys only loopback is served.
+    #[serde(rename = "key")]
+    pub keys: Vec<ApiKey>,
+    /// The platforms.
+    #[serde(rename = "provider")]
+    pub providers: Vec<ProviderConfig>,
+}
+
+/// Where requests come in.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port of the HTTP API. Default `127.0.0.1:8480`. Other than loopback needs `tls` and at least one key.
+    pub listen: SocketAddr,
+    /// Address and port for NDJSON over TCP, under the same `tls` and keys. Default: not served.
+    pub stream_listen: Option<SocketAddr>,
+    /// Certificate and key; reloaded on `SIGHUP` without dropping connections.
+    pub tls: Option<ServerTls>,
+    /// Largest body of a request, in bytes; a line, for NDJSON. Default 1 MiB.
+    pub body_limit: usize,
+    /// Most connections at once, API and stream each. Default 1,024.
+    pub connections: usize,
+    /// How long a client may take to send a request's head or go on with its body. Default 30 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub read_timeout: Duration,
+    /// How long a graceful stop waits for what is in flight. Default 30 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub drain_timeout: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8480)),
+            stream_listen: None,
+            tls: None,
+            body_limit: 1 << 20,
+            connections: 1024,
+            read_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The API's certificate.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerTls {
+    /// Certificate chain, PEM, the server's own first.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+    /// Authorities whose client certificates are demanded, PEM. Default: no client certificate is asked for.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Where requests are kept.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// The SQLite file. Default `headgate.db`, beside where the program is started.
+    pub path: PathBuf,
+    /// How long idempotency keys are remembered. Default 24 h.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub keep_keys: Duration,
+    /// How many state changes are kept for the event stream. Default 1,000,000.
+    pub keep_changes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from("headgate.db"), keep_keys: Duration::from_hours(24), keep_changes: 1_000_000 }
+    }
+}
+
+/// One API key. The key itself is not kept: only its hash.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Who holds it, for logs.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of the key, 64 hexadecimal digits; `headgate config key` makes both.
+    pub sha256: String,
+}
+
+/// What an API key may do; each role may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// See requests and providers.
+    Viewer,
+    /// Send requests.
+    Crm,
+    /// Retry, cancel and resolve requests; test providers and switch them on and off.
+    Operator,
+    /// Everything, raw messages included.
+    Admin,
+}
+
+/// One platform.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// Its name, as requests use it.
+    pub name: ProviderName,
+    /// The protocol it speaks; `headgate providers --protocols` lists them.
+    pub protocol: String,
+    /// Whether anything is sent to it. Default `effective`.
+    #[serde(default)]
+    pub state: ProviderState,
+    /// The CRM's service codes and the platform's ids for them.
+    #[serde(default)]
+    pub services: ServiceMap,
+    /// How much at once.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How often again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// When to leave it alone.
+    #[serde(default)]
+    pub breaker: BreakerPolicy,
+    /// What the protocol needs to know; see its page under `docs/protocols`.
+    #[serde(default)]
+    pub settings: serde_json::Value,
+    /// How it is reached.
+    pub connection: crate::drive::Connection,
+}
+
+/// Whether anything is sent to a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderState {
+    /// Requests go out.
+    #[default]
+    Effective,
+    /// Requests are accepted and wait.
+    NotEffective,
+}
