@@ -1,26 +1,62 @@
 //! The running gateway: one engine task for each provider, one store, and the handle that the API and
 //! the command line use.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use headgate_codecs::registry::{self, Protocol};
+use headgate_core::adapter::Rules;
 use headgate_core::body::{Refusal, RequestBody};
 use headgate_core::capabilities::Capabilities;
+use headgate_core::dispatch::BreakerState;
 use headgate_core::dispatch::store::Finish;
-use headgate_core::request::{Idempotency, RequestId, Source, State};
+use headgate_core::engine::Engine;
+use headgate_core::provider::Provider;
+use headgate_core::request::{Body, Idempotency, Request, RequestId, Source, State};
 use headgate_core::text::ProviderName;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
-use crate::config::{Config, ProviderState};
-use crate::store::{Store, StoreError};
+use crate::clock::Clock;
+use crate::config::{Config, ProviderConfig, ProviderState};
+use crate::drive::ConnectionError;
+use crate::runner::{self, Message, Offer, Parts, Reply, RunnerStatus};
+use crate::store::{self, Store, StoreError, StoredRequest};
+use crate::telemetry::metrics::ProviderMetrics;
 
 /// A running gateway. Clones share it.
 #[derive(Clone)]
 pub struct Gateway {
-    inner: Arc<()>,
+    inner: Arc<Inner>,
 }
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    /// The number of the newest request.
+    numbers: Arc<AtomicU64>,
+    providers: RwLock<BTreeMap<ProviderName, Arc<Running>>>,
+    stopping: AtomicBool,
+    /// Starts, reloads and stops follow each other.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// A provider whose task runs.
+struct Running {
+    config: ProviderConfig,
+    protocol: &'static Protocol,
+    rules: Arc<dyn Rules>,
+    inbox: mpsc::Sender<Message>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How long a reload waits for a changed provider's requests that are on their way.
+const RELOAD_DRAIN: Duration = Duration::from_secs(30);
 
 impl Gateway {
     /// Opens the store, recovers what had not ended, and starts an engine for each provider.
@@ -28,16 +64,58 @@ impl Gateway {
     /// # Errors
     /// [`StartError`] if the store can not be opened or a provider's settings can not be.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        todo!()
+        let store = store::open(&config.store).await?;
+        let inner = Inner {
+            numbers: Arc::new(AtomicU64::new(store.last_number().await?)),
+            store,
+            clock: Clock::start(),
+            providers: RwLock::default(),
+            stopping: AtomicBool::new(false),
+            changing: tokio::sync::Mutex::default(),
+        };
+        inner.refuse_orphans(config).await?;
+        for provider in &config.providers {
+            let opened = open(provider)?;
+            inner.run(provider, opened).await?;
+        }
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Takes over a changed configuration: providers that are new, changed or gone; certificates.
-    /// Providers that did not change keep their links.
+    /// Providers that did not change keep their links. One that changed takes nothing until
+    /// what is on its way is answered, at most 30 s.
     ///
     /// # Errors
     /// [`StartError`] if something in it can not be; then nothing has changed.
     pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
-        todo!()
+        let _one_at_a_time = self.inner.changing.lock().await;
+        self.inner.refuse_orphans(config).await?;
+        let mut changed = Vec::new();
+        for provider in &config.providers {
+            // Opened before anything is stopped: a mistake must leave everything as it was.
+            let opened = open(provider)?;
+            match self.inner.running(&provider.name) {
+                Some(running) if running.config == *provider => {
+                    let _ = running.inbox.send(Message::Reload).await;
+                }
+                _ => changed.push((provider, opened)),
+            }
+        }
+        let kept: BTreeSet<_> = config.providers.iter().map(|provider| &provider.name).collect();
+        let before: Vec<_> = read(&self.inner.providers).values().cloned().collect();
+        for gone in before.iter().filter(|running| !kept.contains(&running.config.name)) {
+            gone.drain(RELOAD_DRAIN).await;
+            write(&self.inner.providers).remove(&gone.config.name);
+            tracing::info!(provider = gone.config.name.as_str(), "provider removed");
+        }
+        for (provider, opened) in changed {
+            if let Some(running) = self.inner.running(&provider.name) {
+                running.drain(RELOAD_DRAIN).await;
+            }
+            self.inner.run(provider, opened).await?;
+            tracing::info!(provider = provider.name.as_str(), "provider started");
+        }
+        Ok(())
     }
 
     /// Checks a request, stores it and starts it on its way. Returns once it is stored (durably,
@@ -48,7 +126,33 @@ impl Gateway {
     /// # Errors
     /// [`AcceptError`]: then nothing was stored.
     pub async fn accept(&self, body: RequestBody, raw: Bytes, origin: Origin) -> Result<Accepted, AcceptError> {
-        todo!()
+        let provider = self.inner.running(&body.provider).ok_or_else(|| self.inner.unknown(&body.provider))?;
+        let command = body.command()?;
+        provider.rules.capabilities().check(&command, &provider.config.services)?;
+        provider.rules.check(&command)?;
+        let id = RequestId(Uuid::now_v7());
+        let request = Request {
+            id,
+            number: 0,
+            provider: body.provider,
+            subscription: body.subscription,
+            command,
+            priority: body.priority,
+            process: body.process,
+            not_before: body.not_before,
+            expires: body.expires,
+            reference: body.reference,
+            source: origin.source,
+            created: jiff::Timestamp::now(),
+            body: Body(raw),
+            idempotency: origin.idempotency,
+        };
+        let (accepted, stored) = oneshot::channel();
+        let (finish, ended) = oneshot::channel();
+        let offer = Message::Offer(Box::new(Offer { request, accepted, finish }));
+        provider.inbox.send(offer).await.map_err(|_| AcceptError::Stopping)?;
+        let (number, state) = stored.await.map_err(|_| AcceptError::Stopping)??;
+        Ok(Accepted { id, number, state, finish: ended })
     }
 
     /// Takes a waiting request back.
@@ -56,7 +160,11 @@ impl Gateway {
     /// # Errors
     /// [`ActionError`] if there is none, or it is not waiting.
     pub async fn cancel(&self, id: RequestId) -> Result<(), ActionError> {
-        todo!()
+        let stored = self.stored(id).await?;
+        if stored.state.is_final() {
+            return Err(ActionError::WrongState(stored.state));
+        }
+        self.ask(&stored.provider, |reply| Message::Cancel(id, reply)).await
     }
 
     /// Sends a request again that ended as failed, unknown, rejected, cancelled or expired; or at once one
@@ -65,7 +173,15 @@ impl Gateway {
     /// # Errors
     /// [`ActionError`] if there is none, or it completed or is being sent.
     pub async fn retry(&self, id: RequestId) -> Result<(), ActionError> {
-        todo!()
+        let stored = self.stored(id).await?;
+        match stored.state {
+            State::Completed | State::Sent => Err(ActionError::WrongState(stored.state)),
+            State::Waiting => self.ask(&stored.provider, |reply| Message::Hurry(id, reply)).await,
+            State::Rejected | State::Failed | State::Unknown | State::Cancelled | State::Expired => {
+                let request = Arc::new(stored.request()?);
+                self.ask(&stored.provider, |reply| Message::Reopen(request, reply)).await
+            }
+        }
     }
 
     /// Says how an unknown request really ended.
@@ -73,12 +189,41 @@ impl Gateway {
     /// # Errors
     /// [`ActionError`] if there is none, or it is not unknown.
     pub async fn resolve(&self, id: RequestId, resolution: Resolution) -> Result<(), ActionError> {
-        todo!()
+        let stored = self.stored(id).await?;
+        if stored.state != State::Unknown {
+            return Err(ActionError::WrongState(stored.state));
+        }
+        let (state, failure) = match resolution {
+            Resolution::Completed => (State::Completed, None),
+            Resolution::Failed => (State::Failed, stored.failure),
+        };
+        let finish = Arc::new(Finish {
+            id,
+            state,
+            attempts: stored.attempts,
+            sent_at: stored.sent_at,
+            finished_at: jiff::Timestamp::now(),
+            failure,
+            answer: stored.answer,
+            reference: stored.platform_reference,
+            exchange: stored.exchange,
+        });
+        self.ask(&stored.provider, |reply| Message::Resolve(finish, reply)).await
     }
 
     /// Every provider, by name, as it stands now.
     pub async fn providers(&self) -> Vec<ProviderStatus> {
-        todo!()
+        let running: Vec<_> = read(&self.inner.providers).values().cloned().collect();
+        let mut statuses = Vec::with_capacity(running.len());
+        for provider in running {
+            statuses.extend(provider.status().await);
+        }
+        statuses
+    }
+
+    /// One provider, as it stands now.
+    pub async fn provider(&self, name: &ProviderName) -> Option<ProviderStatus> {
+        self.inner.running(name)?.status().await
     }
 
     /// Switches a provider on or off. Lasts until the next start or reload.
@@ -86,20 +231,185 @@ impl Gateway {
     /// # Errors
     /// [`ActionError::NotFound`] if there is none of that name.
     pub async fn set_state(&self, name: &ProviderName, state: ProviderState) -> Result<(), ActionError> {
-        todo!()
+        let provider = self.inner.running(name).ok_or(ActionError::NotFound)?;
+        let message = Message::SetEffective(state == ProviderState::Effective);
+        provider.inbox.send(message).await.map_err(|_| ActionError::Stopping)?;
+        tracing::info!(provider = name.as_str(), ?state, "provider switched");
+        Ok(())
     }
 
     /// The store, for reading.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        todo!()
+        &self.inner.store
+    }
+
+    /// Whether it has begun to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::Relaxed)
     }
 
     /// Stops: accepts nothing more, waits up to `drain` for what is in flight, closes the store.
-    /// What still waits stays in the store.
+    /// What still waits stays in the store; so does what is in flight after that time, and the next start
+    /// recovers it as after a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`] if what was handed to the store could not be written.
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
-        todo!()
+        self.inner.stopping.store(true, Ordering::Relaxed);
+        let _one_at_a_time = self.inner.changing.lock().await;
+        let running: Vec<_> = read(&self.inner.providers).values().cloned().collect();
+        futures_util::future::join_all(running.iter().map(|provider| provider.drain(drain))).await;
+        self.inner.store.close().await
     }
+
+    async fn stored(&self, id: RequestId) -> Result<StoredRequest, ActionError> {
+        self.inner.store.request(id).await?.ok_or(ActionError::NotFound)
+    }
+
+    async fn ask(&self, name: &ProviderName, message: impl FnOnce(Reply) -> Message) -> Result<(), ActionError> {
+        let provider = self.inner.running(name).ok_or(ActionError::NotFound)?;
+        let (reply, answer) = oneshot::channel();
+        provider.inbox.send(message(reply)).await.map_err(|_| ActionError::Stopping)?;
+        answer.await.map_err(|_| ActionError::Stopping)?.map_err(ActionError::from)
+    }
+}
+
+impl Inner {
+    fn running(&self, name: &ProviderName) -> Option<Arc<Running>> {
+        read(&self.providers).get(name).cloned()
+    }
+
+    fn unknown(&self, name: &ProviderName) -> Refusal {
+        let known = read(&self.providers).keys().map(ProviderName::as_str).collect::<Vec<_>>().join(", ");
+        Refusal::new("provider", "unknown_provider", format!("there is no provider {name:?}; there are: {known}"))
+    }
+
+    /// A provider can not be left out while requests refer to it: nobody would ever end them.
+    async fn refuse_orphans(&self, config: &Config) -> Result<(), StartError> {
+        for (name, count) in self.store.unfinished_counts().await? {
+            if !config.providers.iter().any(|provider| provider.name == name) {
+                let text = format!(
+                    "{count} requests of it have not ended; keep it in the configuration (with state = \"not_effective\", \
+                     if nothing may be sent) until they have, or cancel them"
+                );
+                return Err(StartError::Provider { provider: name, path: String::new(), text });
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a provider's task with what the store says has not ended, in place of one of the same name.
+    async fn run(&self, config: &ProviderConfig, opened: Opened) -> Result<(), StartError> {
+        let Opened { protocol, rules, engine, .. } = opened;
+        let parts = Parts {
+            engine,
+            transport: protocol.transport,
+            connection: config.connection.clone(),
+            store: Arc::clone(&self.store),
+            numbers: Arc::clone(&self.numbers),
+            clock: self.clock,
+            metrics: ProviderMetrics::new(config.name.as_str(), protocol.name),
+            unfinished: self.store.unfinished(config.name.clone()).await?,
+            effective: config.state == ProviderState::Effective,
+            span: tracing::info_span!("provider", name = config.name.as_str()),
+        };
+        let (inbox, task) = runner::start(parts).map_err(|error| wrong_connection(config, error))?;
+        let running =
+            Running { config: config.clone(), protocol, rules, inbox, task: Mutex::new(Some(task)) };
+        write(&self.providers).insert(config.name.clone(), Arc::new(running));
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Has it end what is on its way, and waits; gives up after `limit`.
+    async fn drain(&self, limit: Duration) {
+        let Some(mut task) = lock(&self.task).take() else { return };
+        let _ = self.inbox.send(Message::Drain).await;
+        if tokio::time::timeout(limit, &mut task).await.is_err() {
+            let name = self.config.name.as_str();
+            tracing::warn!(provider = name, "requests are still on their way; the next start takes them up");
+            task.abort();
+        }
+    }
+
+    async fn status(&self) -> Option<ProviderStatus> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Message::Status(reply)).await.ok()?;
+        let RunnerStatus { load, links_up, trouble, effective } = answer.await.ok()?;
+        let (breaker, tripped) = match load.breaker {
+            BreakerState::Closed => ("closed", None),
+            BreakerState::Open(why) => ("open", Some(why)),
+            BreakerState::HalfOpen(why) => ("half_open", Some(why)),
+        };
+        let health = match (links_up, &tripped, load.paused) {
+            (0, _, _) => Health::Down,
+            (_, None, false) => Health::Up,
+            (_, _, _) => Health::Degraded,
+        };
+        Some(ProviderStatus {
+            name: self.config.name.clone(),
+            protocol: self.protocol.name,
+            unconfirmed: self.protocol.unconfirmed,
+            state: if effective { ProviderState::Effective } else { ProviderState::NotEffective },
+            health,
+            links_up,
+            waiting: load.waiting,
+            in_flight: load.in_flight,
+            breaker,
+            trouble: tripped.or(trouble),
+            capabilities: self.rules.capabilities().clone(),
+        })
+    }
+}
+
+/// A provider whose settings were read.
+struct Opened {
+    protocol: &'static Protocol,
+    rules: Arc<dyn Rules>,
+    engine: Engine,
+}
+
+fn open(config: &ProviderConfig) -> Result<Opened, StartError> {
+    let wrong = |path: String, text: String| StartError::Provider { provider: config.name.clone(), path, text };
+    let protocol = registry::find(&config.protocol).ok_or_else(|| {
+        let known = registry::PROTOCOLS.iter().map(|protocol| protocol.name).collect::<Vec<_>>().join(", ");
+        wrong("protocol".into(), format!("there is no protocol {:?}; there are: {known}", config.protocol))
+    })?;
+    let provider = Provider {
+        name: config.name.clone(),
+        services: config.services.clone(),
+        limits: config.limits.clone(),
+        retry: config.retry.clone(),
+        breaker: config.breaker.clone(),
+    };
+    let seed = u64::from_le_bytes(std::array::from_fn(|i| Uuid::new_v4().as_bytes()[i]));
+    let registry::Opened { rules, adapter } = (protocol.open)(&provider, &config.settings, seed)
+        .map_err(|error| wrong(format!("settings.{}", error.path).trim_end_matches('.').into(), error.text))?;
+    config.connection.validate(protocol.transport).map_err(|error| wrong_connection(config, error))?;
+    let engine = Engine::new(provider, Arc::clone(&rules), adapter, seed);
+    Ok(Opened { protocol, rules, engine })
+}
+
+fn wrong_connection(config: &ProviderConfig, error: ConnectionError) -> StartError {
+    let path = format!("connection.{}", error.path).trim_end_matches('.').to_owned();
+    StartError::Provider { provider: config.name.clone(), path, text: error.text }
+}
+
+// A lock is poisoned only by a panic while it is held, and nothing that can panic happens here.
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a request came from.
@@ -217,7 +527,7 @@ pub struct ProviderStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
     /// What it can do.
-    pub capabilities: Arc<Capabilities>,
+    pub capabilities: Capabilities,
 }
 
 /// Whether a provider can be reached.

@@ -10,5 +10,6 @@ pub mod cli;
 pub mod config;
 pub mod drive;
 pub mod gateway;
+mod runner;
 pub mod store;
 pub mod telemetry;
