@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
@@ -33,9 +33,29 @@ impl Running {
         Self { child }
     }
 
+    /// Ends the programs that this one started: a server's process for each session.
+    pub(crate) fn kill_children(&self) {
+        let of = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let mut waiting = vec![self.child.id().to_string()];
+        let mut found = Vec::new();
+        while let Some(pid) = waiting.pop() {
+            waiting.extend(of(&pid).split_whitespace().map(str::to_owned));
+            found.push(pid);
+        }
+        // The first is this program itself.
+        for pid in found.iter().skip(1) {
+            let _ = Command::new("kill").args(["-KILL", pid]).status();
+        }
+    }
+
     /// What it prints, if that was piped.
     pub(crate) fn stdout(&mut self) -> BufReader<ChildStdout> {
         BufReader::new(self.child.stdout.take().unwrap())
+    }
+
+    /// What it reads, if that was piped.
+    pub(crate) fn stdin(&mut self) -> &mut ChildStdin {
+        self.child.stdin.as_mut().unwrap()
     }
 
     /// Waits until it listens on `port`.
