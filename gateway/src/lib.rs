@@ -3,13 +3,15 @@
 //!
 //! [`gateway::Gateway`] is the whole, started from a [`config::Config`]. Around it: [`api`] (HTTP and
 //! NDJSON in), [`drive`] (effects carried out), [`store`] (what is acknowledged is durable),
-//! [`telemetry`] (logs, metrics), [`cli`] (the program).
+//! [`simulate`] (platforms to speak with), [`telemetry`] (logs, metrics), [`cli`] (the program).
 
 pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod drive;
 pub mod gateway;
 mod runner;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;

@@ -1,25 +1,171 @@
 //! Effects carried out: what an adapter asks for, done on real sockets and files.
+//!
+//! [`Drivers`] belongs to the task that runs an engine. The task hands effects to
+//! [`Drivers::carry_out`], which never blocks; what comes of them arrives as [`DriverEvent`]s in the task's own
+//! channel, and the task hands each to [`Drivers::deliver`], which turns it into the adapter's input.
+
+pub mod connection;
+pub(crate) mod file;
+mod link;
+mod route;
+pub(crate) mod stream;
+pub mod tls;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use headgate_core::adapter::{EffectId, FileAnswer, FileError, LinkId};
+use headgate_codecs::registry::Transport;
+use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileError, FileErrorKind, Input, LinkId};
+use headgate_core::failure::Sent;
+use tokio::sync::mpsc;
 
-/// Something that happened outside, on its way to an engine.
+pub use connection::{Connection, ConnectionError};
+use file::local::LocalDirectory;
+use file::{AnyTransport, FileTask};
+use route::Route;
+use stream::{Dialer, Links, Stream};
+
+/// Something that happened outside, on its way to an engine. See [`Drivers::deliver`].
 #[derive(Debug)]
 pub enum DriverEvent {
     /// A link is open.
-    Connected(LinkId),
+    Connected(Opening),
     /// Bytes came.
-    Received(LinkId, Bytes),
+    Received(Opening, Bytes),
     /// A link is closed, or could not be opened.
-    Closed(LinkId, String),
+    Closed(Opening, String),
     /// A file call ended.
     File(EffectId, Result<FileAnswer, FileError>),
 }
 
-/// How a provider is reached.
-#[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Connection {
-    /// Placeholder.
-    pub address: Option<String>,
+/// Names one opening of a link. An adapter may close a link and open it again under the same id while
+/// events of the earlier opening are still on their way; by this they are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The link.
+    pub link: LinkId,
+    number: u64,
+}
+
+/// Carries out the effects of one engine. What happens goes to a bounded channel of the engine's own messages;
+/// while it is full, links are not read.
+pub struct Drivers<M> {
+    way: Way<M>,
+    sink: mpsc::Sender<M>,
+}
+
+enum Way<M> {
+    Stream { dialer: Option<Arc<Dialer>>, links: Links<M> },
+    Files(FileTask),
+}
+
+impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
+    /// Makes ready what `connection` describes. Opens nothing yet. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] as [`Connection::validate`] gives it.
+    pub fn new(transport: Transport, connection: &Connection, sink: mpsc::Sender<M>) -> Result<Self, ConnectionError> {
+        let way = match Route::new(transport, connection)? {
+            Route::Stream(dialer) => Way::Stream { dialer: Some(Arc::new(dialer)), links: Links::new(sink.clone()) },
+            Route::Files(transport) => Way::Files(FileTask::spawn(transport, sink.clone())),
+        };
+        Ok(Self { way, sink })
+    }
+
+    /// The drivers of a simulated platform, whose links are opened from outside: see [`Drivers::accept`].
+    pub(crate) fn accepting(sink: mpsc::Sender<M>) -> Self {
+        Self { way: Way::Stream { dialer: None, links: Links::new(sink.clone()) }, sink }
+    }
+
+    /// The drivers of a simulated platform that works on a directory.
+    pub(crate) fn on_directory(directory: LocalDirectory, sink: mpsc::Sender<M>) -> Self {
+        Self { way: Way::Files(FileTask::spawn(AnyTransport::Local(directory), sink.clone())), sink }
+    }
+
+    /// Takes a stream that somebody opened as `link`.
+    pub(crate) fn accept(&mut self, link: LinkId, stream: Stream) {
+        if let Way::Stream { links, .. } = &mut self.way {
+            links.open(link, std::future::ready(Ok(stream)));
+        }
+    }
+
+    /// Carries an effect out, in the order of the calls. Never blocks.
+    ///
+    /// [`Effect::Record`] is for the store, not for drivers, and is passed over.
+    pub fn carry_out(&mut self, id: EffectId, effect: Effect) {
+        match (&mut self.way, effect) {
+            (Way::Stream { dialer: Some(dialer), links }, Effect::Connect(link)) => {
+                let dialer = Arc::clone(dialer);
+                links.open(link, async move { dialer.open().await });
+            }
+            (Way::Stream { dialer: None, links }, Effect::Connect(link)) => {
+                links.open(link, std::future::ready(Err("a simulated platform opens no links".to_owned())));
+            }
+            (Way::Stream { links, .. }, Effect::Send(link, bytes)) => links.send(link, bytes),
+            (Way::Stream { links, .. }, Effect::Close(link)) => links.close(link),
+            (Way::Files(files), Effect::File(call)) => files.call(id, call),
+            (Way::Stream { .. }, Effect::File(_)) => {
+                let text = "this provider is connected by links, not by files".to_owned();
+                self.report(DriverEvent::File(id, Err(FileError { kind: FileErrorKind::Other, text, sent: Sent::No })));
+            }
+            (_, effect) => tracing::error!(?effect, "an effect that these drivers do not carry out"),
+        }
+    }
+
+    /// Hands an event on as an adapter's input; unless it comes from a link that the adapter has closed
+    /// since.
+    pub fn deliver(&mut self, event: DriverEvent, to: impl FnOnce(Input<'_>)) {
+        let (DriverEvent::Connected(opening) | DriverEvent::Received(opening, _) | DriverEvent::Closed(opening, _)) =
+            &event
+        else {
+            if let DriverEvent::File(id, result) = event {
+                to(Input::Done(id, Done::File(result)));
+            }
+            return;
+        };
+        let Way::Stream { links, .. } = &mut self.way else { return };
+        if !links.is_current(*opening) {
+            return;
+        }
+        match &event {
+            DriverEvent::Connected(opening) => to(Input::Connected(opening.link)),
+            DriverEvent::Received(opening, bytes) => to(Input::Received(opening.link, bytes)),
+            DriverEvent::Closed(opening, why) => {
+                links.close(opening.link);
+                to(Input::Closed(opening.link, why));
+            }
+            DriverEvent::File(..) => {}
+        }
+    }
+
+    /// Takes over changed settings, certificates and keys. Links that are open stay as they are; the next ones,
+    /// and the next file session, follow the new settings.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] if something can not be; then nothing has changed.
+    pub fn reload(&mut self, transport: Transport, connection: &Connection) -> Result<(), ConnectionError> {
+        match (&mut self.way, Route::new(transport, connection)?) {
+            (Way::Stream { dialer, .. }, Route::Stream(new)) => *dialer = Some(Arc::new(new)),
+            (Way::Files(files), Route::Files(new)) => files.replace(new),
+            _ => return Err(ConnectionError::new("", "what carries a protocol can not change while it runs")),
+        }
+        Ok(())
+    }
+
+    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files as
+    /// long as the calls that were queued, but no longer than half a minute.
+    pub async fn shutdown(self) {
+        // An event that nobody reads must not keep a link from ending.
+        match self.way {
+            Way::Stream { links, .. } => links.shutdown().await,
+            Way::Files(files) => files.shutdown().await,
+        }
+    }
+
+    fn report(&self, event: DriverEvent) {
+        let sink = self.sink.clone();
+        tokio::spawn(async move {
+            let _ = sink.send(event.into()).await;
+        });
+    }
 }

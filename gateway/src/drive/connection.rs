@@ -1,0 +1,269 @@
+//! The provider's `connection` table: how a platform is reached.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use headgate_codecs::registry::Transport;
+use headgate_core::text::Secret;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::route::Route;
+
+/// How a provider is reached. Which of these it needs follows from its protocol: one that speaks over
+/// links needs `address`; one that exchanges files needs exactly one of `directory`, `ftp` and `sftp`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connection {
+    /// Links: the platform's `host:port`, or several that are tried in this order whenever a link is
+    /// opened. An IPv6 address stands in brackets: `[::1]:5000`.
+    pub address: Option<OneOrMany>,
+    /// Links: how long opening one may take at each address, TLS included. Default 5 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub connect_timeout: Duration,
+    /// Links: send small messages at once (`TCP_NODELAY`). Default true.
+    pub nodelay: bool,
+    /// Links: after how long a silence the system asks whether the peer is still there; it is given up
+    /// after three unanswered questions, as far apart as a third of this. `0s` never asks. Default 60 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub keepalive: Duration,
+    /// Links: use TLS. Default: plain TCP.
+    pub tls: Option<ClientTls>,
+    /// Files: the platform's home directory, where it is mounted on this machine.
+    pub directory: Option<PathBuf>,
+    /// Files: the platform's FTP server.
+    pub ftp: Option<Ftp>,
+    /// Files: the platform's SFTP server. Needs a Headgate that was built with the feature `sftp`.
+    pub sftp: Option<Sftp>,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            address: None,
+            connect_timeout: Duration::from_secs(5),
+            nodelay: true,
+            keepalive: Duration::from_secs(60),
+            tls: None,
+            directory: None,
+            ftp: None,
+            sftp: None,
+        }
+    }
+}
+
+impl Connection {
+    /// Checks that this table fits what carries the protocol. Reads the certificates and keys it names,
+    /// but opens no connection.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] with the path of the first value that can not be.
+    pub fn validate(&self, transport: Transport) -> Result<(), ConnectionError> {
+        Route::new(transport, self).map(drop)
+    }
+}
+
+/// A connection that can not be: which setting, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("connection{}{path}: {text}", if path.is_empty() { "" } else { "." })]
+pub struct ConnectionError {
+    /// Path below the provider's `connection` table, parts joined by dots: `tls.ca`. Empty: the table itself.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub text: String,
+}
+
+impl ConnectionError {
+    /// An error at `path`.
+    #[must_use]
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+}
+
+/// One text, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several; at least one.
+    Many(#[schemars(length(min = 1))] Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// TLS towards a platform. Says by what the platform's certificate is trusted: `ca`, `pinned_sha256`,
+/// or both, then it must pass both. The system's own authorities are never used: platforms rarely
+/// have certificates of public ones.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTls {
+    /// The name the platform's certificate must have, where it differs from the host in `address`.
+    /// Not looked at when only `pinned_sha256` is given.
+    pub server_name: Option<String>,
+    /// Authorities that may have signed the platform's certificate, PEM.
+    pub ca: Option<PathBuf>,
+    /// SHA-256 of the platform's own certificate (DER), 64 hexadecimal digits with or without colons;
+    /// or several, of which one must fit. `openssl x509 -noout -fingerprint -sha256` prints it.
+    pub pinned_sha256: Option<OneOrMany>,
+    /// Our certificate chain, PEM, our own first, for a platform that demands one. Needs `key`.
+    pub certificate: Option<PathBuf>,
+    /// Our private key, PEM. Needs `certificate`.
+    pub key: Option<PathBuf>,
+    /// The oldest version of TLS to accept. Default 1.2, which is also the oldest there is.
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// An FTP server.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ftp {
+    /// Its name or address.
+    pub host: String,
+    /// Its port. Default 21.
+    #[serde(default = "ftp_port")]
+    pub port: u16,
+    /// The account.
+    pub user: String,
+    /// The account's password.
+    pub password: Secret,
+    /// The directory that the platform's paths start from. Default: where the login leads.
+    #[serde(default)]
+    pub home: String,
+    /// How it is protected. Default `none`, which sends the password and every order in clear.
+    #[serde(default)]
+    pub security: FtpSecurity,
+    /// By what the server's certificate is trusted; needed with `security = "explicit_tls"`.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+    /// Never use TLS 1.3: for servers that demand a resumed session on data connections and can not do
+    /// that with TLS 1.3. Default false.
+    #[serde(default)]
+    pub tls_1_2_only: bool,
+    /// We open the data connections (passive mode), always to the host of the control connection. False: the
+    /// server opens them, to a port it is told. Default true.
+    #[serde(default = "yes")]
+    pub passive: bool,
+    /// How contents are transferred. Default `binary`.
+    #[serde(default)]
+    pub transfer: FtpTransfer,
+    /// How long connecting may take, TLS included. Default 5 s.
+    #[serde(default = "five_seconds", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub connect_timeout: Duration,
+    /// How long the server may take over one command or one transfer. Default 30 s.
+    #[serde(default = "half_a_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// A session that was not used for this long is closed, and opened anew when needed. Default 1 min.
+    #[serde(default = "one_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub idle: Duration,
+}
+
+/// How an FTP session is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FtpSecurity {
+    /// Not at all.
+    #[default]
+    None,
+    /// `AUTH TLS` before the login, and TLS on data connections too.
+    ExplicitTls,
+}
+
+/// How FTP transfers contents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FtpTransfer {
+    /// As they are (`TYPE I`).
+    #[default]
+    Binary,
+    /// As text (`TYPE A`): line ends become CR LF on the way out and LF on the way in; the server turns them
+    /// into its own.
+    Ascii,
+}
+
+/// An SFTP server.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sftp {
+    /// Its name or address.
+    pub host: String,
+    /// Its port. Default 22.
+    #[serde(default = "sftp_port")]
+    pub port: u16,
+    /// The account.
+    pub user: String,
+    /// The account's password. Either this or `key`.
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// The account's private key, OpenSSH or PEM form, without a passphrase. Either this or `password`.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// The fingerprint of the server's host key, as `ssh-keygen -lf` prints it: `SHA256:` and 43 characters.
+    pub host_key: String,
+    /// The directory that the platform's paths start from. Default: where the login leads.
+    #[serde(default)]
+    pub home: String,
+    /// How long connecting and logging in may take. Default 5 s.
+    #[serde(default = "five_seconds", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub connect_timeout: Duration,
+    /// How long the server may take over one request. Default 30 s.
+    #[serde(default = "half_a_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// A session that was not used for this long is closed, and opened anew when needed. Default 1 min.
+    #[serde(default = "one_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub idle: Duration,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn ftp_port() -> u16 {
+    21
+}
+
+const fn sftp_port() -> u16 {
+    22
+}
+
+const fn five_seconds() -> Duration {
+    Duration::from_secs(5)
+}
+
+const fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+const fn one_minute() -> Duration {
+    Duration::from_secs(60)
+}

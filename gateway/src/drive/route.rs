@@ -1,0 +1,152 @@
+//! A connection's settings, checked and made ready: what opens links, or what carries files.
+
+use std::sync::Arc;
+
+use headgate_codecs::registry::Transport;
+
+use super::connection::{Connection, ConnectionError, Ftp, FtpSecurity, Sftp};
+use super::file::AnyTransport;
+use super::file::ftp::FtpTransport;
+use super::file::local::LocalDirectory;
+use super::stream::{Address, Dialer};
+use super::tls;
+
+/// The way to a platform.
+pub(crate) enum Route {
+    /// Over links.
+    Stream(Dialer),
+    /// By files.
+    Files(AnyTransport),
+}
+
+impl Route {
+    /// Checks `connection` against what the protocol needs, and reads the certificates and keys it names.
+    pub(crate) fn new(transport: Transport, connection: &Connection) -> Result<Self, ConnectionError> {
+        match transport {
+            Transport::Stream => dialer(connection).map(Self::Stream),
+            Transport::Files => files(connection).map(Self::Files),
+        }
+    }
+}
+
+fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
+    for (name, given) in [
+        ("directory", connection.directory.is_some()),
+        ("ftp", connection.ftp.is_some()),
+        ("sftp", connection.sftp.is_some()),
+    ] {
+        if given {
+            return Err(ConnectionError::new(name, "this protocol speaks over links: give `address` instead"));
+        }
+    }
+    let Some(addresses) = &connection.address else {
+        return Err(ConnectionError::new("address", "missing: give the platform's \"host:port\""));
+    };
+    let addresses = addresses
+        .as_slice()
+        .iter()
+        .map(|text| text.parse().map_err(|text: &str| ConnectionError::new("address", text)))
+        .collect::<Result<Vec<Address>, _>>()?;
+    if addresses.is_empty() {
+        return Err(ConnectionError::new("address", "the list is empty: give at least one \"host:port\""));
+    }
+    positive("connect_timeout", connection.connect_timeout)?;
+    let tls = match &connection.tls {
+        Some(settings) => Some(tls::Client::new("tls", settings, false)?),
+        None => None,
+    };
+    if let Some(tls) = &tls {
+        for address in &addresses {
+            tls.server_name(&address.host)?;
+        }
+    }
+    Ok(Dialer {
+        addresses,
+        connect_timeout: connection.connect_timeout,
+        nodelay: connection.nodelay,
+        keepalive: connection.keepalive,
+        tls,
+    })
+}
+
+fn files(connection: &Connection) -> Result<AnyTransport, ConnectionError> {
+    for (name, given) in [("address", connection.address.is_some()), ("tls", connection.tls.is_some())] {
+        if given {
+            return Err(ConnectionError::new(
+                name,
+                "this protocol exchanges files: give `directory`, `ftp` or `sftp` instead",
+            ));
+        }
+    }
+    match (&connection.directory, &connection.ftp, &connection.sftp) {
+        (Some(home), None, None) => Ok(AnyTransport::Local(LocalDirectory::new(home.clone()))),
+        (None, Some(settings), None) => ftp(settings),
+        (None, None, Some(settings)) => sftp(settings),
+        (None, None, None) => {
+            Err(ConnectionError::new("", "give exactly one of `directory`, `ftp` and `sftp`; there is none"))
+        }
+        _ => Err(ConnectionError::new("", "give exactly one of `directory`, `ftp` and `sftp`; there are several")),
+    }
+}
+
+fn ftp(settings: &Ftp) -> Result<AnyTransport, ConnectionError> {
+    check_server("ftp", &settings.host, &settings.user, &settings.home)?;
+    if settings.password.reveal().chars().any(char::is_control) {
+        return Err(ConnectionError::new("ftp.password", "must not contain control characters"));
+    }
+    positive("ftp.connect_timeout", settings.connect_timeout)?;
+    positive("ftp.timeout", settings.timeout)?;
+    let tls = match (settings.security, &settings.tls) {
+        (FtpSecurity::ExplicitTls, Some(tls)) => {
+            let client = tls::Client::new("ftp.tls", tls, settings.tls_1_2_only)?;
+            client.server_name(&settings.host)?;
+            Some(client)
+        }
+        (FtpSecurity::ExplicitTls, None) => {
+            return Err(ConnectionError::new(
+                "ftp.tls",
+                "missing: say by what the server's certificate is trusted, with `ca` or `pinned_sha256`",
+            ));
+        }
+        (FtpSecurity::None, Some(_)) => {
+            return Err(ConnectionError::new("ftp.security", "must be \"explicit_tls\" where `ftp.tls` is given"));
+        }
+        (FtpSecurity::None, None) => None,
+    };
+    Ok(AnyTransport::Ftp(Box::new(FtpTransport::new(Arc::new(settings.clone()), tls))))
+}
+
+#[cfg(feature = "sftp")]
+fn sftp(settings: &Sftp) -> Result<AnyTransport, ConnectionError> {
+    check_server("sftp", &settings.host, &settings.user, &settings.home)?;
+    positive("sftp.connect_timeout", settings.connect_timeout)?;
+    positive("sftp.timeout", settings.timeout)?;
+    super::file::sftp::SftpTransport::new(settings).map(|transport| AnyTransport::Sftp(Box::new(transport)))
+}
+
+#[cfg(not(feature = "sftp"))]
+fn sftp(_: &Sftp) -> Result<AnyTransport, ConnectionError> {
+    Err(ConnectionError::new(
+        "sftp",
+        "this Headgate was built without SFTP: build it with `cargo build --features sftp`, or use `ftp` or `directory`",
+    ))
+}
+
+fn check_server(table: &str, host: &str, user: &str, home: &str) -> Result<(), ConnectionError> {
+    for (name, text, may_be_empty) in [("host", host, false), ("user", user, false), ("home", home, true)] {
+        if text.is_empty() && !may_be_empty {
+            return Err(ConnectionError::new(format!("{table}.{name}"), "must not be empty"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(ConnectionError::new(format!("{table}.{name}"), "must not contain control characters"));
+        }
+    }
+    Ok(())
+}
+
+fn positive(path: &str, duration: std::time::Duration) -> Result<(), ConnectionError> {
+    if duration.is_zero() {
+        return Err(ConnectionError::new(path, "must be longer than zero"));
+    }
+    Ok(())
+}

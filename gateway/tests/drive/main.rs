@@ -1,0 +1,12 @@
+//! Drivers and simulated platforms over real sockets, real files and servers that this project did not write.
+//! `tests/packages.txt` names the Debian packages that these need.
+
+mod files;
+mod ftp;
+mod links;
+mod openssl;
+#[cfg(feature = "sftp")]
+mod sftp;
+mod simulate;
+mod support;
+mod tls;

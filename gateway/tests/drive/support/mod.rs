@@ -1,0 +1,175 @@
+//! What the tests share.
+
+pub(crate) mod certificates;
+pub(crate) mod platforms;
+pub(crate) mod server;
+pub(crate) mod vsftpd;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use headgate::drive::{Connection, ConnectionError, DriverEvent, Drivers};
+use headgate_codecs::registry::Transport;
+use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, Input, LinkId};
+use tokio::sync::mpsc;
+
+/// Far more than anything here takes; so that a test that hangs says where.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads a `connection` table.
+pub(crate) fn connection(toml: &str) -> Connection {
+    toml::from_str(toml).unwrap_or_else(|error| panic!("{error}\n{toml}"))
+}
+
+/// The error that a table gives.
+pub(crate) fn refusal(transport: Transport, toml: &str) -> ConnectionError {
+    connection(toml).validate(transport).expect_err("this table must be refused")
+}
+
+/// What an engine would have been told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Connected(LinkId),
+    Received(LinkId, Vec<u8>),
+    Closed(LinkId, String),
+    File(EffectId, Result<FileAnswer, FileError>),
+}
+
+/// Drivers in the place of an engine.
+pub(crate) struct Driven {
+    pub(crate) drivers: Drivers<DriverEvent>,
+    events: mpsc::Receiver<DriverEvent>,
+    last: EffectId,
+}
+
+impl Driven {
+    /// Drivers for the table `toml`.
+    pub(crate) fn new(transport: Transport, toml: &str) -> Self {
+        let (sink, events) = mpsc::channel(8);
+        let drivers = Drivers::new(transport, &connection(toml), sink).unwrap_or_else(|error| panic!("{error}"));
+        Self { drivers, events, last: EffectId::default() }
+    }
+
+    /// Has an effect carried out.
+    pub(crate) fn carry_out(&mut self, effect: Effect) -> EffectId {
+        let id = self.last.next();
+        self.drivers.carry_out(id, effect);
+        id
+    }
+
+    pub(crate) fn send(&mut self, link: LinkId, bytes: impl Into<Bytes>) {
+        self.carry_out(Effect::Send(link, bytes.into()));
+    }
+
+    /// What the engine is told next.
+    pub(crate) async fn next(&mut self) -> Told {
+        self.next_within(PATIENCE).await.expect("nothing happened")
+    }
+
+    /// What the engine is told next, if it is told something in time.
+    pub(crate) async fn next_within(&mut self, patience: Duration) -> Option<Told> {
+        tokio::time::timeout(patience, async {
+            loop {
+                let event = self.events.recv().await.expect("the drivers hold the sink");
+                let mut told = None;
+                self.drivers.deliver(event, |input| told = Some(tell(input)));
+                if let Some(told) = told {
+                    return told;
+                }
+            }
+        })
+        .await
+        .ok()
+    }
+
+    /// Opens a link, which must succeed.
+    pub(crate) async fn connect(&mut self, link: LinkId) {
+        self.carry_out(Effect::Connect(link));
+        assert_eq!(self.next().await, Told::Connected(link));
+    }
+
+    /// Opens a link, which must fail, and tells why it did.
+    pub(crate) async fn connect_in_vain(&mut self, link: LinkId) -> String {
+        self.carry_out(Effect::Connect(link));
+        self.closed().await
+    }
+
+    /// Why the link is closed, which is what must happen next.
+    pub(crate) async fn closed(&mut self) -> String {
+        match self.next().await {
+            Told::Closed(_, why) => why,
+            other => panic!("{other:?} instead of a closed link"),
+        }
+    }
+
+    /// As many bytes as are asked for, which must be what comes next.
+    pub(crate) async fn receive(&mut self, length: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < length {
+            match self.next().await {
+                Told::Received(_, bytes) => all.extend(bytes),
+                other => panic!("{other:?} instead of bytes; there were {} of {length}", all.len()),
+            }
+        }
+        all
+    }
+
+    /// The result of a file call.
+    pub(crate) async fn file(&mut self, call: FileCall) -> Result<FileAnswer, FileError> {
+        let id = self.carry_out(Effect::File(call));
+        match self.next().await {
+            Told::File(answered, result) if answered == id => result,
+            other => panic!("{other:?} instead of the answer to {id:?}"),
+        }
+    }
+
+    pub(crate) async fn list(&mut self, directory: &str) -> Result<Vec<String>, FileError> {
+        let answer = self.file(FileCall::List { directory: directory.to_owned() }).await?;
+        match answer {
+            FileAnswer::Names(mut names) => {
+                names.sort();
+                Ok(names)
+            }
+            other => panic!("{other:?} instead of names"),
+        }
+    }
+
+    pub(crate) async fn read(&mut self, path: &str, limit: usize) -> Result<Bytes, FileError> {
+        match self.file(FileCall::Read { path: path.to_owned(), limit }).await? {
+            FileAnswer::Contents(contents) => Ok(contents),
+            other => panic!("{other:?} instead of contents"),
+        }
+    }
+
+    /// Puts a file by way of one with `.tmp` in place of its ending.
+    pub(crate) async fn put(&mut self, path: &str, contents: &[u8]) -> Result<(), FileError> {
+        let temporary = format!("{}.tmp", path.rsplit_once('.').map_or(path, |(stem, _)| stem));
+        let contents = Bytes::copy_from_slice(contents);
+        done(self.file(FileCall::Put { path: path.to_owned(), temporary, contents }).await)
+    }
+
+    pub(crate) async fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError> {
+        done(self.file(FileCall::Rename { from: from.to_owned(), to: to.to_owned() }).await)
+    }
+
+    pub(crate) async fn delete(&mut self, path: &str) -> Result<(), FileError> {
+        done(self.file(FileCall::Delete { path: path.to_owned() }).await)
+    }
+}
+
+fn done(result: Result<FileAnswer, FileError>) -> Result<(), FileError> {
+    match result? {
+        FileAnswer::Done => Ok(()),
+        other => panic!("{other:?} instead of done"),
+    }
+}
+
+fn tell(input: Input<'_>) -> Told {
+    match input {
+        Input::Connected(link) => Told::Connected(link),
+        Input::Received(link, bytes) => Told::Received(link, bytes.to_vec()),
+        Input::Closed(link, why) => Told::Closed(link, why.to_owned()),
+        Input::Done(id, Done::File(result)) => Told::File(id, result),
+        other => panic!("{other:?} is nothing that drivers tell"),
+    }
+}
