@@ -22,4 +22,6 @@ pub enum DriverEvent {
 pub struct Connection {
     /// Placeholder.
     pub address: Option<String>,
+    /// Placeholder.
+    pub directory: Option<std::path::PathBuf>,
 }
