@@ -1,13 +1,32 @@
 //! The configuration: one TOML file. These structs are its documentation; `headgate config schema` prints
 //! them as JSON Schema.
+//!
+//! [`load`] reads a file and points at every mistake; [`check`] holds what the types can not say;
+//! [`example`] and [`schema`] describe it to people and to editors; [`key`] makes API keys.
+
+pub mod check;
+mod connection;
+pub mod document;
+pub mod example;
+mod files;
+pub mod key;
+pub mod load;
+pub mod problem;
+pub mod schema;
+mod secrets;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headgate_core::provider::{BreakerPolicy, Limits, RetryPolicy, ServiceMap};
+use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
 use headgate_core::text::ProviderName;
 use serde::{Deserialize, Serialize};
+
+pub use self::load::{Loaded, load};
+pub use self::problem::{Problem, Problems, Severity};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
@@ -122,6 +141,22 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// Every role, from the least to the most.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Crm, Self::Operator, Self::Admin];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Crm => "crm",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// One platform.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,10 +181,29 @@ pub struct ProviderConfig {
     #[serde(default)]
     pub breaker: BreakerPolicy,
     /// What the protocol needs to know; see its page under `docs/protocols`.
-    #[serde(default)]
+    #[serde(default = "no_settings")]
     pub settings: serde_json::Value,
     /// How it is reached.
     pub connection: crate::drive::Connection,
+}
+
+impl ProviderConfig {
+    /// What the engine needs to know of it.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        Provider {
+            name: self.name.clone(),
+            services: self.services.clone(),
+            limits: self.limits.clone(),
+            retry: self.retry.clone(),
+            breaker: self.breaker.clone(),
+        }
+    }
+}
+
+/// An empty table, for protocols whose every setting has a default.
+fn no_settings() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
 }
 
 /// Whether anything is sent to a provider.

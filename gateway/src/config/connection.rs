@@ -1,0 +1,27 @@
+//! Checks how a provider is reached: the one place where the configuration meets the drivers' settings.
+
+use headgate_codecs::registry::{Protocol, Transport};
+
+use super::problem::Problem;
+use crate::drive::Connection;
+
+/// What is wrong with the connection at `path` for `protocol`.
+pub(super) fn check(_path: &str, _protocol: &Protocol, _connection: &Connection) -> Option<Problem> {
+    None
+}
+
+/// A provider's connection, as TOML to start from.
+pub(super) const fn example(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Stream => concat!(
+            "# The platform's host and port; a list is tried in its order.\n",
+            "[provider.connection]\n",
+            "address = \"127.0.0.1:9001\"\n",
+        ),
+        Transport::Files => concat!(
+            "# The platform's home directory, where it is mounted on this machine.\n",
+            "[provider.connection]\n",
+            "directory = \".\"\n",
+        ),
+    }
+}

@@ -1,0 +1,43 @@
+//! Which settings are secrets: they may stand in a file of their own, and are never shown.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+/// The settings whose type says that they are secrets, of this program and of every protocol.
+static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| secret_names(&super::schema::schema()));
+
+/// Whether values of this key are secrets: by its type, or, where it is written in a wrong place, by its name.
+pub(super) fn is_secret(key: &str) -> bool {
+    let named = |word: &&str| key == *word || key.ends_with(&format!("_{word}"));
+    ["password", "passphrase", "secret", "token"].iter().any(|word| named(word)) || NAMES.contains(key)
+}
+
+/// The names of every property in `schema` that is a [`headgate_core::text::Secret`], or a list of them.
+pub(super) fn secret_names(schema: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    collect(schema, &mut names);
+    names
+}
+
+fn collect(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(table) => {
+            if let Some(Value::Object(properties)) = table.get("properties") {
+                names.extend(properties.iter().filter(|(_, schema)| refers(schema)).map(|(name, _)| name.clone()));
+            }
+            table.values().for_each(|value| collect(value, names));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+        _ => {}
+    }
+}
+
+/// Whether a property's own schema, not one of its properties', is a secret.
+fn refers(schema: &Value) -> bool {
+    let is_secret = |target: &str| target.rsplit(['/', '.']).next() == Some("Secret");
+    schema.get("$ref").and_then(Value::as_str).is_some_and(is_secret)
+        || schema.get("items").is_some_and(refers)
+        || schema.get("anyOf").and_then(Value::as_array).is_some_and(|list| list.iter().any(refers))
+}

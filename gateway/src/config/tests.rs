@@ -1,0 +1,280 @@
+use std::path::PathBuf;
+
+use headgate_codecs::registry::PROTOCOLS;
+use serde_json::Value;
+
+use super::load::{SECTIONS, Surroundings, read};
+use super::*;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "ADDRESS" => Some("127.0.0.1:9999".into()),
+        "NAME" => Some("from-outside".into()),
+        "HIDDEN" => Some("hunter2".into()),
+        _ => None,
+    }
+}
+
+fn loaded(text: &str) -> Result<Loaded, Problems> {
+    read("headgate.toml", text, &Surroundings { directory: PathBuf::new(), environment: &environment })
+}
+
+/// The problems of `text`, one line each, leaving out those of protocols and connections.
+fn problems(text: &str) -> String {
+    loaded(text).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let loaded = loaded("").unwrap();
+    assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:8480");
+    assert_eq!(loaded.config.store.keep_keys, Duration::from_hours(24));
+    assert_eq!(
+        loaded.warnings.to_string(),
+        "headgate.toml: warning: there is no provider, so no request can be accepted \
+         (add a [[provider]]; `headgate config example` shows one for every protocol)"
+    );
+}
+
+#[test]
+fn every_mistake_is_found_in_one_go_with_its_place() {
+    insta::assert_snapshot!(problems(
+        r#"
+[server]
+lisen = "127.0.0.1:80"
+read_timeout = "soon"
+body_limit = -1
+
+[[key]]
+name = "crm"
+role = "boss"
+
+[[key]]
+role = "crm"
+sha256 = "x"
+
+[stores]
+path = "x"
+
+[[provider]]
+name = ""
+protocol = "x"
+limits = { rate = "fast", widow = 3 }
+connection = {}
+"#
+    ), @r###"
+    headgate.toml:3:1: server.lisen: there is no such setting here (did you mean `listen`?)
+    headgate.toml:4:16: server.read_timeout: is not a length of time (write it as in "500ms", "30s", "5m" or "24h")
+    headgate.toml:5:14: server.body_limit: invalid value: integer `-1`, expected usize
+    headgate.toml:9:8: key[0].role: "boss" is not one of the choices (there are viewer, crm, operator, admin)
+    headgate.toml:11:1: key[1]: name is missing (add a line `name = ...` here)
+    headgate.toml:15:2: stores: there is no such section (did you mean `store`?)
+    headgate.toml:19:8: provider[0].name: must not be empty
+    headgate.toml:21:19: provider[0].limits.rate: "fast" is not a rate; write it as in "100 per 1s" or "1 per 10s"
+    headgate.toml:21:27: provider[0].limits.widow: there is no such setting here (did you mean `window`?)
+    "###);
+}
+
+#[test]
+fn text_that_is_not_toml_is_pointed_at() {
+    insta::assert_snapshot!(problems("[server]\nlisten = 127.0.0.1\n\n[[provider]\n"), @r###"
+    headgate.toml:2:15: invalid float, expected nothing
+    headgate.toml:4:12: unclosed array table, expected `]`
+    "###);
+}
+
+#[test]
+fn people_see_the_lines_around_a_mistake() {
+    let problems = loaded("[server]\n# ours\nbody_limt = 5\n").unwrap_err();
+    insta::assert_snapshot!(problems.render(false), @r###"
+     × server.body_limt: there is no such setting here
+      ╭─[headgate.toml:3:1]
+    2 │ # ours
+    3 │ body_limt = 5
+      · ────┬────
+      ·     ╰── here
+      ╰────
+     help: did you mean `body_limit`?
+    "###);
+}
+
+#[test]
+fn the_semantic_checks_name_the_setting() {
+    insta::assert_snapshot!(problems(
+        r#"
+[server]
+listen = "0.0.0.0:8480"
+stream_listen = "0.0.0.0:8480"
+connections = 0
+
+[store]
+path = "/no/such/directory/headgate.db"
+
+[[key]]
+name = "crm"
+role = "crm"
+sha256 = "abc"
+
+[[key]]
+name = "crm"
+role = "admin"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+"#
+    ), @r###"
+    headgate.toml: warning: there is no provider, so no request can be accepted (add a [[provider]]; `headgate config example` shows one for every protocol)
+    headgate.toml:3:10: server.listen: 0.0.0.0:8480 can be reached from other machines, and there is no TLS (add [server.tls] with `certificate` and `key`, or listen on 127.0.0.1)
+    headgate.toml:4:17: server.stream_listen: 0.0.0.0:8480 can be reached from other machines, and there is no TLS (add [server.tls] with `certificate` and `key`, or listen on 127.0.0.1)
+    headgate.toml:4:17: server.stream_listen: is the address of the API (use another port)
+    headgate.toml:5:15: server.connections: must be at least 1
+    headgate.toml:8:8: store.path: there is no directory /no/such/directory (mkdir -p /no/such/directory)
+    headgate.toml:13:10: key[0].sha256: must be 64 hexadecimal digits (`headgate config key NAME ROLE` makes a key and its hash; the key itself does not belong here)
+    headgate.toml:16:8: key[1].name: is the same as key[0].name (every one needs its own)
+    "###);
+}
+
+#[test]
+fn providers_are_checked_by_name_and_protocol() {
+    insta::assert_snapshot!(problems(
+        r#"
+[[provider]]
+name = "one"
+protocol = "conax-smms"
+connection = {}
+
+[[provider]]
+name = "one"
+protocol = "carrier-pigeon"
+retry = { first_delay = "10m", attempts = 0 }
+connection = {}
+"#
+    ), @r###"
+    headgate.toml:4:12: provider[0].protocol: there is no protocol "conax-smms" (did you mean `conax-sms`?)
+    headgate.toml:8:8: provider[1].name: is the same as provider[0].name (every one needs its own)
+    headgate.toml:9:12: provider[1].protocol: there is no protocol "carrier-pigeon" (there are conax-sms, nagravision-smsgw)
+    headgate.toml:10:25: provider[1].retry.first_delay: is longer than longest_delay (shorten it, or raise longest_delay)
+    headgate.toml:10:43: provider[1].retry.attempts: must be at least 1
+    "###);
+}
+
+#[test]
+fn values_come_from_the_environment() {
+    let text = "[server]\nlisten = \"${ADDRESS}\"\n[store]\npath = \"$${A}-${NAME}.db\"\n";
+    let config = loaded(text).unwrap().config;
+    assert_eq!(config.server.listen.port(), 9999);
+    assert_eq!(config.store.path, PathBuf::from("${A}-from-outside.db"));
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_an_error_with_its_place() {
+    insta::assert_snapshot!(problems("[store]\npath = \"${NOT_SET}\"\n\n[server]\nlisten = \"${OPEN\"\n"), @r###"
+    headgate.toml:2:8: store.path: the environment variable NOT_SET is not set (set it where Headgate is started, or write $${ for ${ itself)
+    headgate.toml:5:10: server.listen: a ${ is not closed (add a }, or write $${ for ${ itself)
+    "###);
+}
+
+#[test]
+fn values_from_outside_are_not_repeated_in_messages() {
+    let shown = problems("[[key]]\nname = \"x\"\nrole = \"${HIDDEN}\"\nsha256 = \"\"\n");
+    assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn secrets_are_masked_where_lines_are_shown() {
+    let text = "[server]\npassword = \"geheim\\\"x\"\n# é\ntoken_count = 1\n";
+    let problems = loaded(text).unwrap_err();
+    let shown = problems.render(false);
+    assert!(!shown.contains("geheim") && shown.contains("password = \"*********\""), "{shown}");
+    assert!(problems.to_string().contains("headgate.toml:4:1: server.token_count"), "{problems}");
+}
+
+#[test]
+fn secrets_are_read_from_files_beside_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("secret"), "s3cret\n").unwrap();
+    let surroundings = Surroundings { directory: directory.path().to_path_buf(), environment: &environment };
+    let error = read("h.toml", "[server]\npassword = \"file:absent\"\n", &surroundings).unwrap_err().to_string();
+    assert!(error.contains("h.toml:2:12: server.password:") && error.contains("can not be read"), "{error}");
+
+    // The section does not know the key; that the file was found shows in the absence of another problem.
+    let error = read("h.toml", "[server]\npassword = \"file:secret\"\n", &surroundings).unwrap_err();
+    assert!(error.list.iter().any(|problem| problem.severity == Severity::Warning), "{error}");
+    assert!(!error.to_string().contains("can not be read") && !error.to_string().contains("s3cret"), "{error}");
+}
+
+#[test]
+fn the_sections_are_the_fields_of_the_configuration() {
+    let schema = schemars::schema_for!(Config).to_value();
+    let mut fields: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let mut sections = SECTIONS.to_vec();
+    (fields.sort(), sections.sort_unstable());
+    assert_eq!(fields, sections);
+}
+
+#[test]
+fn the_example_passes_the_check() {
+    for protocol in PROTOCOLS {
+        let text = example::example(&[protocol]);
+        assert_passes(&text, 1);
+    }
+    assert_passes(&example::every_protocol(), PROTOCOLS.len());
+}
+
+fn assert_passes(text: &str, providers: usize) {
+    match loaded(text) {
+        Ok(loaded) => {
+            assert!(loaded.warnings.list.is_empty(), "{}", loaded.warnings);
+            assert_eq!(loaded.config.providers.len(), providers, "{text}");
+        }
+        Err(mut problems) => {
+            // A protocol whose folder is still being written says so; everything else must be right.
+            problems.list.retain(|problem| problem.text != "not built yet");
+            assert!(problems.list.is_empty(), "{}\n{text}", problems.render(false));
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_what_the_schema_calls_one() {
+    assert!(secrets::is_secret("password") && secrets::is_secret("ftp_password") && !secrets::is_secret("user"));
+    let schema = serde_json::json!({"properties": {
+        "pin_default": {"$ref": "#/$defs/Secret"},
+        "code": {"anyOf": [{"$ref": "#/$defs/some-protocol.Secret"}, {"type": "null"}]},
+        "user": {"type": "string"},
+    }});
+    let names = secrets::secret_names(&schema);
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["code", "pin_default"]);
+}
+
+#[test]
+fn the_schema_offers_each_protocol_its_settings() {
+    let schema = schema::schema();
+    let provider = &schema["$defs"]["ProviderConfig"];
+    assert_eq!(provider["properties"]["protocol"]["enum"].as_array().unwrap().len(), PROTOCOLS.len());
+    assert_eq!(provider["allOf"].as_array().unwrap().len(), PROTOCOLS.len());
+    every_reference_resolves(&schema, &schema);
+}
+
+fn every_reference_resolves(schema: &Value, value: &Value) {
+    match value {
+        Value::Object(table) => {
+            if let Some(Value::String(target)) = table.get("$ref") {
+                let pointer = target.strip_prefix('#').unwrap();
+                assert!(schema.pointer(pointer).is_some(), "{target} is not defined");
+            }
+            table.values().for_each(|value| every_reference_resolves(schema, value));
+        }
+        Value::Array(items) => items.iter().for_each(|item| every_reference_resolves(schema, item)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_new_key_and_its_stanza_belong_together() {
+    let new = key::make("crm \"east\"", Role::Crm).unwrap();
+    let config = loaded(&new.stanza).unwrap().config;
+    assert_eq!(config.keys[0].name, "crm \"east\"");
+    assert_eq!(config.keys[0].role, Role::Crm);
+    assert_eq!(config.keys[0].sha256, key::hash(&new.key));
+    assert_ne!(new.key, key::make("crm", Role::Crm).unwrap().key);
+    assert!(!new.stanza.contains(&new.key));
+}
