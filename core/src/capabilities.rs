@@ -11,7 +11,7 @@ use crate::command::{Command, CommandKind, MessageKind};
 use crate::provider::ServiceMap;
 
 /// What a provider can do. Built once by its protocol from the profile and the settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Capabilities {
     /// The commands it carries out, and the rules of each.
     pub commands: BTreeMap<CommandKind, CommandRules>,
@@ -23,7 +23,7 @@ pub struct Capabilities {
 }
 
 /// The rules of one command at one provider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct CommandRules {
     /// How many services it takes.
     pub services: Count,
@@ -93,7 +93,7 @@ impl Default for CommandRules {
 }
 
 /// How many of something a command takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Count {
     /// At least.
     pub min: usize,
@@ -134,7 +134,7 @@ impl fmt::Display for Count {
 }
 
 /// How long the text of a message may be, and in what it is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct MessageLimits {
     /// Most bytes of a mail, as encoded for the platform; absent: no mail.
     pub mail: Option<usize>,

@@ -55,7 +55,7 @@ impl fmt::Display for Failure {
 }
 
 /// Who must act for it to work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
     /// The CRM asked for something that can not be.
@@ -79,7 +79,7 @@ pub enum Retry {
 }
 
 /// Whether the platform may have seen it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sent {
     /// Certainly not.

@@ -55,7 +55,7 @@ impl fmt::Debug for Exchange {
 }
 
 /// What a platform told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answer {
@@ -68,7 +68,7 @@ pub enum Answer {
 }
 
 /// One device's services.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldServices {
     /// The smartcard, as the platform writes it.
     pub smartcard: Serial,
@@ -77,7 +77,7 @@ pub struct HeldServices {
 }
 
 /// One service a device holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldService {
     /// The CRM's code, where the provider's mapping knows the platform's id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub struct HeldService {
 }
 
 /// One smartcard and the boxes it works in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Pairing {
     /// The smartcard.
     pub smartcard: Serial,
@@ -102,7 +102,7 @@ pub struct Pairing {
 }
 
 /// The answer to a raw message.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct RawAnswer(pub Bytes);
 

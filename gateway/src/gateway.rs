@@ -503,7 +503,8 @@ pub enum StartError {
 }
 
 /// A provider as it stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "Provider")]
 pub struct ProviderStatus {
     /// Its name.
     pub name: ProviderName,
@@ -531,7 +532,7 @@ pub struct ProviderStatus {
 }
 
 /// Whether a provider can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// A link is up and the breaker is closed.
