@@ -162,6 +162,12 @@ impl Engine {
         self.dispatcher.load(now)
     }
 
+    /// Requests that wait, and requests that are on their way: [`Engine::load`] without its words, for every turn.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        self.dispatcher.depth()
+    }
+
     /// The next output. Drain until [`Output::Wait`].
     #[must_use = "an output that is not carried out is lost"]
     pub fn poll_output(&mut self, now: Now) -> Output {

@@ -339,10 +339,10 @@ impl Running {
         let (reply, answer) = oneshot::channel();
         self.inbox.send(Message::Status(reply)).await.ok()?;
         let RunnerStatus { load, links_up, trouble, effective } = answer.await.ok()?;
-        let (breaker, tripped) = match load.breaker {
-            BreakerState::Closed => ("closed", None),
-            BreakerState::Open(why) => ("open", Some(why)),
-            BreakerState::HalfOpen(why) => ("half_open", Some(why)),
+        let breaker = load.breaker.name();
+        let tripped = match load.breaker {
+            BreakerState::Closed => None,
+            BreakerState::Open(why) | BreakerState::HalfOpen(why) => Some(why),
         };
         let health = match (links_up, &tripped, load.paused) {
             (0, _, _) => Health::Down,

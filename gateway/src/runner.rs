@@ -8,13 +8,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
-use headgate_core::dispatch::store::{Finish, Recovered, StoreCall};
+use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
 use headgate_core::Tick;
 use headgate_core::request::{Request, RequestId, State};
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -149,6 +151,7 @@ struct Task {
 /// Who waits for a request.
 struct Waiter {
     number: u64,
+    created: Timestamp,
     accepted: Option<oneshot::Sender<Result<(u64, State), AcceptError>>>,
     finish: oneshot::Sender<Arc<Finish>>,
 }
@@ -231,14 +234,17 @@ impl Task {
         let Offer { mut request, accepted, finish } = offer;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         request.number = number;
-        let id = request.id;
+        let (id, created) = (request.id, request.created);
         match self.engine.offer(self.clock.now(), Arc::new(request)) {
             Ok(()) => {
-                self.waiters.insert(id, Waiter { number, accepted: Some(accepted), finish });
+                self.waiters.insert(id, Waiter { number, created, accepted: Some(accepted), finish });
             }
             Err(busy) => {
                 let error = match busy {
-                    Busy::Full(retry_after) => AcceptError::Busy { retry_after },
+                    Busy::Full(retry_after) => {
+                        self.metrics.busy();
+                        AcceptError::Busy { retry_after }
+                    }
                     Busy::Stopping => AcceptError::Stopping,
                 };
                 let _ = accepted.send(Err(error));
@@ -268,7 +274,10 @@ impl Task {
         let now = self.clock.now();
         let deadline = loop {
             match self.engine.poll_output(now) {
-                Output::Store(call) => self.calls.push(call),
+                Output::Store(call) => {
+                    self.count(&call.change);
+                    self.calls.push(call);
+                }
                 Output::Do(id, effect) => self.drivers.carry_out(id, effect),
                 Output::Accepted(id, state) => self.accepted(id, state),
                 Output::Ended(finish) => self.ended(finish),
@@ -279,13 +288,32 @@ impl Task {
         if !self.calls.is_empty() {
             self.store.write(std::mem::take(&mut self.calls), &self.report);
         }
-        let load = self.engine.load(now);
-        self.metrics.load(load.waiting, load.in_flight, self.links_up);
+        let (waiting, in_flight) = self.engine.depth();
+        self.metrics.queue(waiting, in_flight);
         deadline.map(|deadline| deadline.at)
     }
 
+    /// What the store is told is what happened: the one place to count it.
+    fn count(&self, change: &Change) {
+        match change {
+            Change::Accept(request, state) => {
+                self.metrics.accepted(request.command.kind());
+                if *state == State::Sent {
+                    self.metrics.sent();
+                }
+            }
+            Change::Sent { .. } => self.metrics.sent(),
+            Change::Again { .. } => self.metrics.retried(),
+            Change::Finish(finish) => {
+                if let Some(sent_at) = finish.sent_at {
+                    self.metrics.answered(between(sent_at, finish.finished_at));
+                }
+            }
+            Change::References(_) | Change::Reopen { .. } => {}
+        }
+    }
+
     fn accepted(&mut self, id: RequestId, state: State) {
-        self.metrics.accepted();
         if let Some(waiter) = self.waiters.get_mut(&id)
             && let Some(accepted) = waiter.accepted.take()
         {
@@ -294,8 +322,8 @@ impl Task {
     }
 
     fn ended(&mut self, finish: Arc<Finish>) {
-        self.metrics.ended(&finish);
         if let Some(waiter) = self.waiters.remove(&finish.id) {
+            self.metrics.finished(finish.state, between(waiter.created, finish.finished_at));
             let _ = waiter.finish.send(finish);
         }
     }
@@ -304,20 +332,28 @@ impl Task {
         match notice {
             Notice::LinkUp(link) => {
                 self.links_up += 1;
+                self.metrics.links_up(self.links_up);
                 self.trouble = None;
                 tracing::info!(link = link.0, "link up");
             }
             Notice::LinkDown(link, failure) => {
                 self.links_up = self.links_up.saturating_sub(1);
+                self.metrics.links_up(self.links_up);
+                self.metrics.link_lost();
                 tracing::warn!(link = link.0, reason = %failure, "link down");
                 self.trouble = Some(failure.to_string());
             }
-            Notice::Breaker(BreakerState::Open(why)) => {
-                tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while");
-                self.metrics.breaker_opened();
+            Notice::Breaker(state) => {
+                self.metrics.breaker(state.name());
+                match state {
+                    BreakerState::Open(why) => tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while"),
+                    BreakerState::HalfOpen(_) | BreakerState::Closed => tracing::info!("breaker closed"),
+                }
             }
-            Notice::Breaker(BreakerState::HalfOpen(_) | BreakerState::Closed) => tracing::info!("breaker closed"),
-            Notice::Paused(pause, why) => tracing::warn!(?pause, reason = %why, "the platform asked for a pause"),
+            Notice::Paused(pause, why) => {
+                self.metrics.slow_down();
+                tracing::warn!(?pause, reason = %why, "the platform asked for a pause");
+            }
             Notice::Noise(noise) => {
                 self.metrics.noise();
                 tracing::warn!(reason = %noise.text, bytes = noise.raw.len(), "unexpected data from the platform");
@@ -330,6 +366,11 @@ impl Task {
 fn reply_with(reply: Reply, result: Result<(), Option<State>>) {
     // Whoever asked may have gone; what was done stays done.
     let _ = reply.send(result);
+}
+
+/// Zero, if the clock was set back in between.
+fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or(Duration::ZERO)
 }
 
 impl From<Option<State>> for ActionError {

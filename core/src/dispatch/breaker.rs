@@ -38,6 +38,18 @@ pub enum BreakerState {
     HalfOpen(String),
 }
 
+impl BreakerState {
+    /// Its name, as in `half_open`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open(_) => "open",
+            Self::HalfOpen(_) => "half_open",
+        }
+    }
+}
+
 /// What an outcome did to the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {

@@ -408,12 +408,19 @@ impl Dispatcher {
     /// How busy it is.
     #[must_use]
     pub fn load(&self, now: Now) -> Load {
+        let (waiting, in_flight) = self.depth();
         Load {
-            waiting: self.entries.len().saturating_sub(self.in_flight),
-            in_flight: self.in_flight,
+            waiting,
+            in_flight,
             breaker: self.breaker.state(),
             paused: self.paused_until.is_some_and(|until| until > now.tick),
         }
+    }
+
+    /// Requests that wait, and requests that are on their way.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        (self.entries.len().saturating_sub(self.in_flight), self.in_flight)
     }
 
     /// Lets go what may go. `capacity` is how many submissions the adapter takes now.

@@ -29,7 +29,7 @@ pub use self::load::{Loaded, load};
 pub use self::problem::{Problem, Problems, Severity};
 
 /// Everything that can be set.
-#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where requests come in.
@@ -45,7 +45,7 @@ pub struct Config {
 }
 
 /// Where requests come in.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Address and port of the HTTP API. Default `127.0.0.1:8480`. Other than loopback needs `tls` and at least one key.
@@ -83,7 +83,7 @@ impl Default for Server {
 }
 
 /// The API's certificate.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerTls {
     /// Certificate chain, PEM, the server's own first.
@@ -96,7 +96,7 @@ pub struct ServerTls {
 }
 
 /// Where requests are kept.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// The SQLite file. Default `headgate.db`, beside where the program is started.
@@ -116,7 +116,7 @@ impl Default for StoreConfig {
 }
 
 /// One API key. The key itself is not kept: only its hash.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// Who holds it, for logs.
@@ -158,7 +158,7 @@ impl Role {
 }
 
 /// One platform.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
     /// Its name, as requests use it.

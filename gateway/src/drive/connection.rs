@@ -12,7 +12,7 @@ use super::route::Route;
 
 /// How a provider is reached. Which of these it needs follows from its protocol: one that speaks over
 /// links needs `address`; one that exchanges files needs exactly one of `directory`, `ftp` and `sftp`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Connection {
     /// Links: the platform's `host:port`, or several that are tried in this order whenever a link is
@@ -107,7 +107,7 @@ impl OneOrMany {
 /// TLS towards a platform. Says by what the platform's certificate is trusted: `ca`, `pinned_sha256`,
 /// or both, then it must pass both. The system's own authorities are never used: platforms rarely
 /// have certificates of public ones.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientTls {
     /// The name the platform's certificate must have, where it differs from the host in `address`.
@@ -139,7 +139,7 @@ pub enum TlsVersion {
 }
 
 /// An FTP server.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ftp {
     /// Its name or address.
@@ -209,7 +209,7 @@ pub enum FtpTransfer {
 }
 
 /// An SFTP server.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sftp {
     /// Its name or address.
