@@ -22,6 +22,8 @@ pub struct Kind {
     pub card: fn(usize) -> String,
     /// Makes a box number from a small one.
     pub stb: fn(usize) -> String,
+    /// Whether an unpairing names the box rather than the card.
+    pub unpairs_stb: bool,
     /// Commands that may be drawn.
     pub commands: &'static [&'static str],
     /// Faults that may be drawn.
@@ -131,7 +133,7 @@ fn request(kind: &Kind, rng: &mut StdRng, place: usize, subscriptions: usize) ->
             body["services"] = json!([kind.services[rng.random_range(0..kind.services.len())].0]);
         }
         "pair" => body["stb"] = json!((kind.stb)(who)),
-        "unpair" => {
+        "unpair" if kind.unpairs_stb => {
             body["stb"] = json!((kind.stb)(who));
             body.as_object_mut().expect("an object").remove("smartcard");
         }

@@ -1,0 +1,162 @@
+//! A site: both kinds of platform, simulated behind a real socket and on a real directory, and a gateway for them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use headgate::api::{self, Serving};
+use headgate::config::Config;
+use headgate::gateway::Gateway;
+use headgate::simulate::{self, Simulation};
+use headgate::telemetry::metrics;
+use headgate_codecs::registry::{self, Stock};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Client;
+
+/// The simulated platforms, and where they are.
+pub struct Platforms {
+    /// Of the protocol over links.
+    pub nagra: Simulation,
+    /// Of the protocol over files.
+    pub conax: Simulation,
+    /// Their files, and the gateway's.
+    pub home: TempDir,
+}
+
+impl Platforms {
+    /// Starts both, with empty holdings.
+    ///
+    /// # Errors
+    /// If a socket or a directory can not be had.
+    pub async fn start() -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        let make = |name: &str| -> Result<_> {
+            let protocol = registry::find(name).context("a protocol of the registry")?;
+            Ok((protocol.platform)(&settings(name), &Stock::default())?)
+        };
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let nagra = simulate::stream::listen(make("nagravision-smsgw")?, loopback, None).await?;
+        let directories = ["autreq/req", "autreq/ok", "autreq/err"];
+        let conax = simulate::files::serve(make("conax-sms")?, &home.path().join("conax"), &directories).await?;
+        Ok(Self { nagra, conax, home })
+    }
+
+    /// The gateway's configuration for them, as TOML: providers `nagra` and `conax`, services BASIC, SPORT, FILM.
+    ///
+    /// # Panics
+    /// If the first platform does not listen.
+    #[must_use]
+    pub fn config(&self, listen: SocketAddr) -> String {
+        let nagra = self.nagra.address().expect("it listens");
+        let home = self.home.path().display();
+        let services = r#"services = { BASIC = "41", SPORT = "42", FILM = "43" }"#;
+        let table = |name: &str| toml::to_string(&settings(name)).expect("settings that TOML can say");
+        format!(
+            "[server]\nlisten = \"{listen}\"\ndrain_timeout = \"5s\"\n\
+             [store]\npath = \"{home}/headgate.db\"\n\
+             [[provider]]\nname = \"nagra\"\nprotocol = \"nagravision-smsgw\"\n{services}\n\
+             [provider.connection]\naddress = \"{nagra}\"\n[provider.settings]\n{}\n\
+             [[provider]]\nname = \"conax\"\nprotocol = \"conax-sms\"\n{services}\nlimits = {{ window = 100000 }}\n\
+             [provider.connection]\ndirectory = \"{home}/conax\"\n[provider.settings]\n{}\n",
+            table("nagravision-smsgw"),
+            table("conax-sms"),
+        )
+    }
+
+    /// Where the gateway keeps its requests.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.home.path().join("headgate.db")
+    }
+}
+
+/// Settings that make a file platform quick enough for tests.
+fn settings(protocol: &str) -> Value {
+    match protocol {
+        "conax-sms" => json!({
+            "flush_interval": "20ms",
+            "express_flush_interval": "5ms",
+            "poll_interval": "20ms",
+            "longest_poll_interval": "100ms",
+            "idle_poll_interval": "1s",
+        }),
+        _ => json!({ "answer_timeout": "5s" }),
+    }
+}
+
+/// One recorder for a process: sites of one test share it.
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// A gateway in this process, with its platforms.
+pub struct Site {
+    /// The platforms.
+    pub platforms: Platforms,
+    /// The gateway.
+    pub gateway: Gateway,
+    /// A client of its API.
+    pub client: Client,
+    serving: Serving,
+    stop: CancellationToken,
+}
+
+impl Site {
+    /// Starts a site. `adjust` may change the gateway's configuration first.
+    ///
+    /// # Errors
+    /// If something can not be started.
+    pub async fn start(adjust: impl FnOnce(&mut Config)) -> Result<Self> {
+        let platforms = Platforms::start().await?;
+        let mut config = read(&platforms.config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
+        adjust(&mut config);
+        let gateway = Gateway::start(&config).await?;
+        let stop = CancellationToken::new();
+        let metrics = RECORDER.get_or_init(|| metrics::start().expect("the first recorder of this process"));
+        let serving = api::serve(gateway.clone(), &config.server, &config.keys, metrics.clone(), stop.clone()).await?;
+        let client = Client::new(serving.http());
+        Ok(Self { platforms, gateway, client, serving, stop })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.serving.http()
+    }
+
+    /// Where NDJSON over TCP is taken, if it is.
+    #[must_use]
+    pub const fn stream_address(&self) -> Option<SocketAddr> {
+        self.serving.stream()
+    }
+
+    /// Stops the gateway gracefully; the platforms go on.
+    ///
+    /// # Errors
+    /// If the store can not be closed.
+    pub async fn stop(self) -> Result<Platforms> {
+        self.stop.cancel();
+        self.serving.finished().await;
+        self.gateway.stop(Duration::from_secs(5)).await?;
+        Ok(self.platforms)
+    }
+}
+
+/// Reads a configuration from its text.
+///
+/// # Errors
+/// If it is not one.
+pub fn read(text: &str) -> Result<Config> {
+    Ok(toml::from_str(text)?)
+}
+
+/// A smartcard of the protocol over files: 12 printed digits.
+#[must_use]
+pub fn conax_card(n: usize) -> String {
+    format!("01{n:09}0")
+}
+
