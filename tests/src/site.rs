@@ -111,7 +111,14 @@ impl Site {
     /// # Errors
     /// If something can not be started.
     pub async fn start(adjust: impl FnOnce(&mut Config)) -> Result<Self> {
-        let platforms = Platforms::start().await?;
+        Self::start_with(Platforms::start().await?, adjust).await
+    }
+
+    /// Starts a gateway for platforms that run, on the store that an earlier one left.
+    ///
+    /// # Errors
+    /// If something can not be started.
+    pub async fn start_with(platforms: Platforms, adjust: impl FnOnce(&mut Config)) -> Result<Self> {
         let mut config = read(&platforms.config(SocketAddr::from(([127, 0, 0, 1], 0))))?;
         adjust(&mut config);
         let gateway = Gateway::start(&config).await?;
