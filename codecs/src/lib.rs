@@ -12,7 +12,11 @@
     deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable, clippy::unwrap_used)
 )]
 
+pub mod backoff;
 pub mod conax_sms;
 pub mod dissect;
+pub mod framing;
 pub mod nagravision_smsgw;
 pub mod registry;
+#[cfg(test)]
+mod test_support;

@@ -24,6 +24,7 @@ pub fn find(name: &str) -> Option<&'static Protocol> {
 
 /// What a protocol offers.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::type_complexity, reason = "each is written out where it is documented, and nowhere else")]
 pub struct Protocol {
     /// Its name in the configuration, as in `conax-sms`.
     pub name: &'static str,
