@@ -14,5 +14,7 @@
 
 pub mod conax_sms;
 pub mod dissect;
+pub mod memory_files;
 pub mod nagravision_smsgw;
 pub mod registry;
+pub mod xml;

@@ -1,5 +1,7 @@
 //! Conax Contego SMS Services.
 
+pub mod wire;
+
 use crate::registry::{Protocol, SettingsError, Transport};
 
 /// The registry's entry.
