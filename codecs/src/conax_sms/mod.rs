@@ -1,5 +1,8 @@
 //! Conax Contego SMS Services.
 
+pub mod adapter;
+pub mod plan;
+pub mod settings;
 pub mod wire;
 
 use crate::registry::{Protocol, SettingsError, Transport};

@@ -19,6 +19,7 @@ pub use errors_file::{ErrorCode, ErrorEntry, ErrorsFile, Tail};
 pub use message::{CLASS, Message, PAYLOAD_LIMIT, PackedTime, Repeat, TlvError, TlvField};
 pub use name::{FileName, OrderType, TransactionNumber};
 pub use number::{DeviceNumber, NumberError, NumberRules, ProductId};
+pub(crate) use order::encode;
 pub use order::{CountWidths, Head, LineEnd, Order, Style};
 pub use order_reader::{LINE_LIMIT, ReadLine};
 pub use status::{CardStatus, ProductStatus, Status};
