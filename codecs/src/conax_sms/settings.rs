@@ -268,13 +268,22 @@ impl Site {
         suffix(&s.temporary_suffix)?;
         prefix("card_prefix", &s.card_prefix)?;
         prefix("stb_prefix", &s.stb_prefix)?;
-        let zone = TimeZone::get(&s.time_zone).map_err(|_| {
-            SettingsError::new("time_zone", "is not a known time zone; write one as in \"UTC\" or \"Europe/Oslo\"")
-        })?;
+        let zone = zone(&s.time_zone)?;
         let numbers = NumberRules { card_prefix: s.card_prefix.clone(), stb_prefix: s.stb_prefix.clone() };
         let style = Style { line_end: s.line_end, widths: s.count_widths };
         Ok(Self { settings, zone, numbers, style })
     }
+}
+
+/// UTC needs no zone database; every other zone does.
+fn zone(name: &str) -> Result<TimeZone, SettingsError> {
+    if name == "UTC" {
+        return Ok(TimeZone::UTC);
+    }
+    TimeZone::get(name).map_err(|_| {
+        let text = "is not in this machine's time zone database (package tzdata); write a zone as in \"UTC\" or \"Europe/Oslo\"";
+        SettingsError::new("time_zone", text)
+    })
 }
 
 fn number(path: &str, value: usize, min: usize, max: usize) -> Result<(), SettingsError> {

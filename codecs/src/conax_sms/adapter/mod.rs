@@ -20,6 +20,8 @@ mod round;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) mod world;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
