@@ -16,7 +16,9 @@ pub mod backoff;
 pub mod conax_sms;
 pub mod dissect;
 pub mod framing;
+pub mod memory_files;
 pub mod nagravision_smsgw;
 pub mod registry;
 #[cfg(test)]
 mod test_support;
+pub mod xml;

@@ -1,17 +1,77 @@
-//! Conax Contego SMS Services.
+//! Conax Contego SMS Services: order files dropped in a directory, answers found in others.
+//!
+//! [`wire`] says what the files hold, [`plan`] which files a command needs, [`adapter`] gathers, writes and
+//! follows them, [`platform`] is the other side, [`settings`] is what an operator can set, [`dissect`]
+//! explains a file. Sources and marks: `docs/protocols/conax-sms.md`.
 
-use crate::registry::{Protocol, SettingsError, Transport};
+pub mod adapter;
+pub mod dissect;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod plan;
+pub mod platform;
+pub mod settings;
+pub mod wire;
+
+#[cfg(test)]
+mod transcript_tests;
+
+use std::sync::Arc;
+
+use headgate_core::Now;
+use headgate_core::command::Command;
+use headgate_core::platform::Platform;
+use headgate_core::provider::Provider;
+use serde_json::Value;
+
+use crate::registry::{EncodeError, Encoded, Opened, Protocol, SettingsError, Stock, Transport};
+
+use adapter::ConaxAdapter;
+use plan::{ConaxRules, Products};
+use platform::ConaxPlatform;
+use settings::{Settings, Site};
 
 /// The registry's entry.
 pub const PROTOCOL: Protocol = Protocol {
     name: "conax-sms",
     title: "Conax Contego SMS Services",
     transport: Transport::Files,
-    unconfirmed: "",
-    settings_schema: || serde_json::json!({}),
+    unconfirmed: "pair, unpair and send_message rest on one source alone; the meaning of lines 1, 6 and 8 of an order, \
+                  whether refusals are appended to errors.txt, and the character set of messages are inferred",
+    settings_schema: || schemars::schema_for!(Settings).to_value(),
     profile: "",
-    open: |_, _, _| Err(SettingsError::new("", "not built yet")),
-    platform: |_, _| Err(SettingsError::new("", "not built yet")),
-    decode: |_, _, _| Err(SettingsError::new("", "not built yet")),
-    encode: |_, _, _, _| Err(SettingsError::new("", "not built yet").into()),
+    open,
+    platform: open_platform,
+    decode: dissect::decode,
+    encode,
 };
+
+fn open(provider: &Provider, settings: &Value, seed: u64) -> Result<Opened, SettingsError> {
+    let site = Arc::new(Site::read(settings)?);
+    let products = Arc::new(Products::new(&provider.services)?);
+    let rules = Arc::new(ConaxRules::new(Arc::clone(&site), Arc::clone(&products)));
+    Ok(Opened { rules, adapter: Box::new(ConaxAdapter::new(site, products, seed)) })
+}
+
+fn open_platform(settings: &Value, stock: &Stock) -> Result<Box<dyn Platform>, SettingsError> {
+    Ok(Box::new(ConaxPlatform::new(Site::read(settings)?, stock)?))
+}
+
+/// The files a command would become, numbered from the first number of the range.
+fn encode(provider: &Provider, settings: &Value, now: Now, command: &Command) -> Result<Vec<Encoded>, EncodeError> {
+    let site = Site::read(settings)?;
+    let products = Products::new(&provider.services)?;
+    let default = plan::default_period(&site, now.wall)
+        .ok_or_else(|| SettingsError::new("add_end_months", "the period ends in a year that can not be written"))?;
+    let period = plan::period(&site, command, default)?;
+    let range = site.settings.numbers;
+    let mut numbers = (range.first..=range.last).cycle().filter_map(wire::TransactionNumber::new);
+    let parts = plan::parts(&site, &products, command, period)?;
+    let file = |part: &plan::Part| {
+        let number = numbers.next()?;
+        let name = wire::FileName { order_type: part.ask.order_type(), number };
+        let bytes = part.ask.encode(&site, number, part.numbers.len(), &part.numbers).into();
+        Some(Encoded { title: name.to_string(), bytes })
+    };
+    Ok(parts.iter().filter_map(file).collect())
+}
