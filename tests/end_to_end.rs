@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use headgate_core::platform::Holdings;
-use headgate_tests::site::{Site, conax_card};
+use headgate_site::site::{Site, conax_card};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use headgate_core::platform::Fault;
 use headgate_core::request::State;
-use headgate_tests::simulation::verdict::Tally;
-use headgate_tests::simulation::{Kind, play};
+use headgate_simulation::verdict::Tally;
+use headgate_simulation::{Kind, play};
 use serde_json::json;
 
 fn nagra() -> Kind {
@@ -105,7 +105,7 @@ fn seeds(kind: &Kind, from: u64, count: u64) {
         match play(kind, seed) {
             Ok(tally) => total.add(&tally),
             Err(broken) => panic!(
-                "seed {seed} of {}: {broken}\nplay it again: HEADGATE_SEED={seed} cargo nextest run -p headgate-tests {}",
+                "seed {seed} of {}: {broken}\nplay it again: HEADGATE_SEED={seed} cargo nextest run -p headgate-simulation {}",
                 kind.protocol.name,
                 kind.protocol.name.split('-').next().unwrap_or_default(),
             ),

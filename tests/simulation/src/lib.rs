@@ -3,7 +3,7 @@
 //!
 //! A [`World`] is one provider's life. Its clock jumps from event to event, so hours pass in
 //! milliseconds; its randomness comes from one seed, so a failure can be played again:
-//! `HEADGATE_SEED=1234 cargo nextest run -p headgate-tests simulation`.
+//! `HEADGATE_SEED=1234 cargo nextest run -p headgate-simulation`.
 //!
 //! What must hold afterwards is in [`verdict`]: the rules of the design's section 5.
 
