@@ -17,7 +17,8 @@ fn nagra_card(n: usize) -> String {
 fn nagra_story(n: usize) -> Vec<Value> {
     let card = nagra_card(n);
     let ask = |command: &str, more: Value| {
-        let mut request = json!({ "provider": "nagra", "subscription": format!("N{n}"), "command": command, "smartcard": card });
+        let mut request =
+            json!({ "provider": "nagra", "subscription": format!("N{n}"), "command": command, "smartcard": card });
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         request
     };
@@ -29,10 +30,17 @@ fn nagra_story(n: usize) -> Vec<Value> {
         ask("deactivate_services", json!({ "services": ["FILM"] })),
         ask("pair", json!({ "stb": format!("{:010}", 9_000_000 + n) })),
         ask("set_pin", json!({ "pin": format!("{:04}", n % 10_000) })),
-        ask("send_message", json!({ "message": { "kind": "bark", "text": format!("welcome {n}"), "duration_seconds": 5 } })),
+        ask(
+            "send_message",
+            json!({ "message": { "kind": "bark", "text": format!("welcome {n}"), "duration_seconds": 5 } }),
+        ),
         ask("fingerprint", json!({ "duration_seconds": 3 })),
         ask("get_services", json!({})),
-        if n % 2 == 0 { ask("resume", json!({ "services": ["SPORT"] })) } else { ask("disable_device", json!({ "reason": "lost" })) },
+        if n % 2 == 0 {
+            ask("resume", json!({ "services": ["SPORT"] }))
+        } else {
+            ask("disable_device", json!({ "reason": "lost" }))
+        },
     ]
 }
 
@@ -40,7 +48,8 @@ fn nagra_story(n: usize) -> Vec<Value> {
 fn conax_story(n: usize) -> Vec<Value> {
     let card = conax_card(n);
     let ask = |command: &str, more: Value| {
-        let mut request = json!({ "provider": "conax", "subscription": format!("C{n}"), "command": command, "smartcard": card });
+        let mut request =
+            json!({ "provider": "conax", "subscription": format!("C{n}"), "command": command, "smartcard": card });
         request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         request
     };
@@ -105,7 +114,8 @@ fn check_nagra(holdings: &Holdings) -> Result<()> {
     ensure!(holdings.cards.len() == 500, "{} cards", holdings.cards.len());
     for n in 0..500 {
         let card = &holdings.cards[&nagra_card(n)];
-        let services: Vec<_> = card.services.iter().map(|(id, held)| (id.trim_start_matches('0'), held.suspended)).collect();
+        let services: Vec<_> =
+            card.services.iter().map(|(id, held)| (id.trim_start_matches('0'), held.suspended)).collect();
         ensure!(services == [("41", false), ("42", n % 2 == 1)], "card {n} holds {services:?}");
         ensure!(card.stbs.iter().eq([&format!("{:010}", 9_000_000 + n)]), "card {n} is paired with {:?}", card.stbs);
         ensure!(card.pin == Some(format!("{:04}", n % 10_000)), "card {n} has PIN {:?}", card.pin);

@@ -316,8 +316,7 @@ impl Inner {
             span: tracing::info_span!("provider", name = config.name.as_str()),
         };
         let (inbox, task) = runner::start(parts).map_err(|error| wrong_connection(config, error))?;
-        let running =
-            Running { config: config.clone(), protocol, rules, inbox, task: Mutex::new(Some(task)) };
+        let running = Running { config: config.clone(), protocol, rules, inbox, task: Mutex::new(Some(task)) };
         write(&self.providers).insert(config.name.clone(), Arc::new(running));
         Ok(())
     }

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
+use headgate_core::Tick;
 use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
-use headgate_core::Tick;
 use headgate_core::request::{Request, RequestId, State};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -346,7 +346,9 @@ impl Task {
             Notice::Breaker(state) => {
                 self.metrics.breaker(state.name());
                 match state {
-                    BreakerState::Open(why) => tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while"),
+                    BreakerState::Open(why) => {
+                        tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while")
+                    }
                     BreakerState::HalfOpen(_) | BreakerState::Closed => tracing::info!("breaker closed"),
                 }
             }

@@ -455,7 +455,9 @@ impl Dispatcher {
         }
         let pause = self.paused_until.filter(|at| *at > now.tick).map(|at| Deadline { at, why: "pause ends" });
         let rate = self.rate.free_at(now.tick).map(|at| Deadline { at, why: "rate allows" });
-        let breaker = self.breaker.deadline();
+        // One that has passed is no deadline: the breaker looks at the time when a request could go, and
+        // none can while the adapter has no link.
+        let breaker = self.breaker.deadline().filter(|deadline| deadline.at > now.tick);
         [timer, pause, rate, breaker].into_iter().fold(None, Deadline::earliest)
     }
 

@@ -453,3 +453,16 @@ fn a_drain_sends_nothing_more_and_waits_for_what_is_under_way() {
     desk.complete(first);
     assert!(desk.sent().is_empty() && desk.dispatcher.is_idle());
 }
+
+#[test]
+fn an_open_breaker_without_a_link_asks_for_no_wake_up_in_the_past() {
+    let breaker = BreakerPolicy { failures: 1, open_for: Duration::from_secs(10) };
+    let mut desk =
+        Desk::new(Provider { breaker, retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() }, ..provider() });
+    let first = desk.offer("a");
+    desk.answer(first, silence());
+    desk.capacity = 0;
+    desk.offer("b");
+    desk.pass(Duration::from_secs(60));
+    assert_eq!(desk.dispatcher.deadline(desk.now), None);
+}

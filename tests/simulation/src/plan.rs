@@ -133,6 +133,9 @@ fn request(kind: &Kind, rng: &mut StdRng, place: usize, subscriptions: usize) ->
             body["services"] = json!([kind.services[rng.random_range(0..kind.services.len())].0]);
         }
         "pair" => body["stb"] = json!((kind.stb)(who)),
+        "test_connection" => {
+            body.as_object_mut().expect("an object").remove("smartcard");
+        }
         "unpair" if kind.unpairs_stb => {
             body["stb"] = json!((kind.stb)(who));
             body.as_object_mut().expect("an object").remove("smartcard");

@@ -58,7 +58,8 @@ impl SimStore {
 
     /// The disk is full: the first new request among those handed over is refused.
     pub fn refuse_one(&mut self) -> Option<ChangeId> {
-        let position = self.pending.iter().position(|call| call.durable && matches!(call.change, Change::Accept(..)))?;
+        let position =
+            self.pending.iter().position(|call| call.durable && matches!(call.change, Change::Accept(..)))?;
         self.pending.remove(position).map(|call| call.id)
     }
 
@@ -171,7 +172,9 @@ impl SimStore {
             return Ok(());
         }
         let earlier = self.rows.values().find(|other| {
-            !other.state.is_final() && other.request.number < sent.number && other.request.lane().as_ref() == Some(&lane)
+            !other.state.is_final()
+                && other.request.number < sent.number
+                && other.request.lane().as_ref() == Some(&lane)
         });
         match earlier {
             None => Ok(()),

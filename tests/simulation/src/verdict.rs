@@ -111,8 +111,10 @@ fn platform_holds_what_was_asked(world: &World<'_>) -> Result<usize, String> {
         let empty = Card::default();
         let card = card_of(&world.holdings().cards, serial).unwrap_or(&empty);
         expected.compare(card).map_err(|difference| {
-            let history: Vec<_> =
-                rows.iter().map(|row| format!("{} {} {}", row.request.number, row.request.command.kind(), row.state)).collect();
+            let history: Vec<_> = rows
+                .iter()
+                .map(|row| format!("{} {} {}", row.request.number, row.request.command.kind(), row.state))
+                .collect();
             format!("{difference}; the requests were {history:?}")
         })?;
         compared += 1;
@@ -124,7 +126,9 @@ fn platform_holds_what_was_asked(world: &World<'_>) -> Result<usize, String> {
 fn is_uncertain(row: &Row) -> bool {
     match row.state {
         State::Completed | State::Cancelled => false,
-        State::Rejected => row.request.command.services().len() > 1 || matches!(row.request.command, Command::SetServices(_)),
+        State::Rejected => {
+            row.request.command.services().len() > 1 || matches!(row.request.command, Command::SetServices(_))
+        }
         _ => row.attempts > 0,
     }
 }
@@ -135,7 +139,9 @@ fn smartcard(request: &Request) -> Option<&str> {
 
 /// The platform's card for a serial number; a platform may leave out a check digit.
 fn card_of<'a>(cards: &'a BTreeMap<String, Card>, serial: &str) -> Option<&'a Card> {
-    cards.get(serial).or_else(|| cards.iter().find(|(number, _)| serial.starts_with(number.as_str())).map(|(_, card)| card))
+    cards
+        .get(serial)
+        .or_else(|| cards.iter().find(|(number, _)| serial.starts_with(number.as_str())).map(|(_, card)| card))
 }
 
 #[derive(Debug, Default)]
@@ -188,8 +194,10 @@ impl Expected {
     }
 
     fn compare(&self, card: &Card) -> Result<(), String> {
-        let held: BTreeMap<_, _> = card.services.iter().map(|(ca_id, holding)| (normal(ca_id), holding.suspended)).collect();
-        let wanted: BTreeMap<_, _> = self.services.iter().map(|(ca_id, suspended)| (normal(ca_id), *suspended)).collect();
+        let held: BTreeMap<_, _> =
+            card.services.iter().map(|(ca_id, holding)| (normal(ca_id), holding.suspended)).collect();
+        let wanted: BTreeMap<_, _> =
+            self.services.iter().map(|(ca_id, suspended)| (normal(ca_id), *suspended)).collect();
         if held != wanted {
             return Err(format!("the platform holds services {held:?}, wanted are {wanted:?}"));
         }

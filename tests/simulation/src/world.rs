@@ -149,7 +149,7 @@ impl<'a> World<'a> {
             }
             events += 1;
             if events > MOST_EVENTS {
-                return Err("the world turns in circles".into());
+                return Err(format!("the world turns in circles: {}", self.unended()));
             }
             if !self.turn()? {
                 return Err(format!("nothing more happens, but this has not ended: {}", self.unended()));
@@ -355,7 +355,8 @@ impl<'a> World<'a> {
 
     fn unended(&self) -> String {
         let open = self.store.rows().values().filter(|row| !row.state.is_final());
-        let rows: Vec<_> = open.map(|row| format!("{} {} {}", row.request.number, row.request.command.kind(), row.state)).collect();
+        let rows: Vec<_> =
+            open.map(|row| format!("{} {} {}", row.request.number, row.request.command.kind(), row.state)).collect();
         let load = self.engine.as_ref().map(|engine| engine.load(self.now));
         format!("{rows:?}, {load:?}")
     }
@@ -447,7 +448,9 @@ impl<'a> World<'a> {
                 Parcel::Connected(link) | Parcel::Bytes(link, _) | Parcel::Closed(link, _) => Some(*link),
                 Parcel::Call(..) | Parcel::Result(..) => None,
             };
-            let arrival = self.after(Duration::from_millis(3)).max(self.last_arrival.get(&(to, way)).copied().unwrap_or_default());
+            let arrival = self
+                .after(Duration::from_millis(3))
+                .max(self.last_arrival.get(&(to, way)).copied().unwrap_or_default());
             self.last_arrival.insert((to, way), arrival);
             self.schedule(arrival, Event::Deliver { to, parcel, life: self.life });
         }
@@ -489,7 +492,8 @@ impl<'a> World<'a> {
         result: Result<headgate_core::adapter::FileAnswer, headgate_core::adapter::FileError>,
         life: u32,
     ) {
-        let arrival = self.after(Duration::from_millis(1)).max(self.last_arrival.get(&(to, None)).copied().unwrap_or_default());
+        let arrival =
+            self.after(Duration::from_millis(1)).max(self.last_arrival.get(&(to, None)).copied().unwrap_or_default());
         self.last_arrival.insert((to, None), arrival);
         self.schedule(arrival, Event::Deliver { to, parcel: Parcel::Result(id, result), life });
     }

@@ -113,7 +113,10 @@ fn seeds(kind: &Kind, from: u64, count: u64) {
     }
     if count > 1 {
         assert!(total.compared > 0, "nothing was compared: {total:?}");
-        assert!(total.states.get(&State::Completed) > total.states.get(&State::Unknown), "too little completes: {total:?}");
+        assert!(
+            total.states.get(&State::Completed) > total.states.get(&State::Unknown),
+            "too little completes: {total:?}"
+        );
         assert!(total.states.contains_key(&State::Unknown), "no crash or silence left anything unknown: {total:?}");
         assert!(total.states.contains_key(&State::Rejected), "nothing was refused: {total:?}");
     }

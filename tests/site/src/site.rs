@@ -166,4 +166,3 @@ pub fn read(text: &str) -> Result<Config> {
 pub fn conax_card(n: usize) -> String {
     format!("01{n:09}0")
 }
-
