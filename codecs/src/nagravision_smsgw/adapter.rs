@@ -9,13 +9,16 @@
 //! * A link from which nothing was heard for a while is checked; a check without an answer, a
 //!   window full of answers that never came, or broken framing close it.
 //!
-//! Read on in this order: `links` (opened, checked, lost), `jobs` (submissions under way), `answers`.
+//! Read on in this order: `links` (opened, lost), `jobs` (submissions under way), `answers`, `timers`.
 
 mod answers;
 mod jobs;
 mod links;
 mod numbers;
+mod timers;
 
+#[cfg(test)]
+mod random_tests;
 #[cfg(test)]
 mod tests;
 

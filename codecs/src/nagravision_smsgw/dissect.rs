@@ -1,5 +1,8 @@
 //! Messages explained field by field: what `headgate decode` prints.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::BytesMut;
 use headgate_core::Now;
 use headgate_core::adapter::Rules;

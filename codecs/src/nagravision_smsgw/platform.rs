@@ -6,6 +6,9 @@
 mod session;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 //! What an operator can set for a provider of this protocol.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use headgate_core::text::Secret;

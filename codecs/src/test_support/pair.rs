@@ -71,6 +71,14 @@ impl Pair {
         }
     }
 
+    /// The link breaks: both sides learn it, if it was open.
+    pub(crate) fn break_link(&mut self, link: LinkId) {
+        if self.open.remove(&link) {
+            self.platform.handle_input(self.now, Input::Closed(link, "broken"));
+            self.adapter.handle_input(self.now, Input::Closed(link, "broken"));
+        }
+    }
+
     /// Lets the time pass, every deadline at its moment.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = later(self.now, time);

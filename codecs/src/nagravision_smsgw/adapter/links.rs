@@ -1,4 +1,4 @@
-//! Links: opened, logged in, checked, lost and opened again.
+//! Links: opened, logged in, lost and opened again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) struct Link {
     pub(super) order: VecDeque<(Tick, u64)>,
     pub(super) in_flight: usize,
     /// Numbers given up; late answers take them off the count, not off the list.
-    given_up: VecDeque<u64>,
+    pub(super) given_up: VecDeque<u64>,
     pub(super) given_up_count: usize,
     /// Submissions on this link.
     pub(super) jobs: usize,
@@ -48,7 +48,7 @@ pub(super) struct Link {
     backoff: Backoff,
     pub(super) window: usize,
     /// How long nothing may be heard; nothing: the profile has no link check.
-    check_after: std::time::Duration,
+    pub(super) check_after: std::time::Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Link {
     }
 
     /// Notes a number that was given up; tells whether the platform leaves too much unanswered.
-    fn give_up(&mut self, number: u64) -> bool {
+    pub(super) fn give_up(&mut self, number: u64) -> bool {
         self.given_up.push_back(number);
         self.given_up_count += 1;
         self.given_up_count >= self.window.max(MOST_GIVEN_UP)
@@ -192,18 +192,6 @@ impl SmsGateway {
         let opened = self.links.get(slot).is_some_and(|link| link.state != LinkState::Connecting);
         let code = if opened { "link_closed" } else { "link_not_opened" };
         self.lose(now, slot, Failure::not_sent(code, why), false);
-    }
-
-    pub(super) fn deadline_passed(&mut self, now: Now) {
-        for slot in 0..self.links.len() {
-            let Some(link) = self.links.get(slot) else { return };
-            if matches!(link.state, LinkState::Down(at) if at <= now.tick) {
-                self.connect(slot);
-                continue;
-            }
-            self.give_up_due(now, slot);
-            self.check_if_silent(now, slot);
-        }
     }
 
     /// The link is of no more use: everything on it ends, each submission for itself.
@@ -282,7 +270,7 @@ impl SmsGateway {
     }
 
     /// Opens the link of a place, under the next id: ids of a place are `slot`, `slot + links`, ...
-    fn connect(&mut self, slot: usize) {
+    pub(super) fn connect(&mut self, slot: usize) {
         let step = u32::try_from(self.links.len()).unwrap_or(1);
         let first = u32::try_from(slot).unwrap_or_default();
         let Some(link) = self.links.get_mut(slot) else { return };
@@ -295,70 +283,8 @@ impl SmsGateway {
         self.act(effect);
     }
 
-    /// Ends the wait for answers that are due.
-    fn give_up_due(&mut self, now: Now, slot: usize) {
-        while let Some(link) = self.links.get_mut(slot) {
-            let Some((deadline, number)) = link.order.front().copied().filter(|(due, _)| *due <= now.tick) else {
-                break;
-            };
-            link.order.pop_front();
-            let live = |flight: &&mut Flight| flight.slot == slot && flight.deadline == deadline;
-            let Some(flight) = self.flights.get_mut(&number).filter(live) else { continue };
-            match flight.purpose {
-                Purpose::Part { job, .. } => {
-                    flight.purpose = Purpose::GivenUp;
-                    link.in_flight = link.in_flight.saturating_sub(1);
-                    let too_many = link.give_up(number);
-                    self.end_part_unanswered(job);
-                    if too_many {
-                        let text = "the platform has left a whole window of messages unanswered";
-                        return self.lose(now, slot, Failure::unanswered("platform_silent", text), true);
-                    }
-                }
-                Purpose::Check => {
-                    let text = "the connection test was not answered";
-                    return self.lose(now, slot, Failure::unanswered("link_silent", text), true);
-                }
-                Purpose::Opening => {
-                    let text = "the session's opening was not answered";
-                    return self.lose(now, slot, Failure::unanswered("session_silent", text), true);
-                }
-                Purpose::GivenUp => {}
-            }
-        }
-        self.forget_late(slot);
-        self.forget_answered(slot);
-        self.write_waiting(now, slot);
-    }
-
-    /// Takes numbers that were answered late off the list of those given up, when they are the most of it.
-    fn forget_late(&mut self, slot: usize) {
-        let Some(link) = self.links.get_mut(slot) else { return };
-        if link.given_up.len() > MOST_GIVEN_UP + 2 * link.given_up_count {
-            let given_up = |flight: &Flight| flight.slot == slot && flight.purpose == Purpose::GivenUp;
-            link.given_up.retain(|number| self.flights.get(number).is_some_and(given_up));
-        }
-    }
-
-    fn check_if_silent(&mut self, now: Now, slot: usize) {
-        let speech = Arc::clone(&self.speech);
-        let Some(link) = self.links.get_mut(slot) else { return };
-        if link.state != LinkState::Up || link.checking || now.tick < link.heard + link.check_after {
-            return;
-        }
-        match speech.profile().command(CommandName::ConnectionTest) {
-            Some(form) => {
-                link.checking = true;
-                let part = Part { content: Content::Command(form, Values::default()), card: "" };
-                self.write_own(now, slot, &part, Purpose::Check);
-            }
-            // Nothing to check with: ask again after as long.
-            None => link.heard = now.tick,
-        }
-    }
-
     /// Writes a message that belongs to no submission.
-    fn write_own(&mut self, now: Now, slot: usize, part: &Part<'_>, purpose: Purpose) {
+    pub(super) fn write_own(&mut self, now: Now, slot: usize, part: &Part<'_>, purpose: Purpose) {
         let speech = Arc::clone(&self.speech);
         let today = self.today.at(now, &speech.checked.zone);
         let number = self.numbers.next(|number| self.flights.contains_key(&number));
@@ -387,20 +313,6 @@ impl SmsGateway {
             link.order.push_back((deadline, number));
             link.in_flight += 1;
             self.flights.insert(number, Flight { slot, deadline, command, purpose });
-        }
-    }
-
-    /// Takes answered messages off the front of the link's order.
-    pub(super) fn forget_answered(&mut self, slot: usize) {
-        let Some(link) = self.links.get_mut(slot) else { return };
-        while let Some((deadline, number)) = link.order.front() {
-            let live = |flight: &Flight| {
-                flight.slot == slot && flight.deadline == *deadline && flight.purpose != Purpose::GivenUp
-            };
-            if self.flights.get(number).is_some_and(live) {
-                break;
-            }
-            link.order.pop_front();
         }
     }
 }

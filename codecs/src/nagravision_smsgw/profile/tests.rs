@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+
+use super::super::fuzzing;
 use super::*;
 
 #[test]
@@ -134,4 +137,19 @@ fn an_operator_profile_comes_through_the_settings() {
     settings["profile"]["commands"]["pair"]["number"] = "0002".into();
     let error = super::super::settings::Checked::read(&settings).unwrap_err();
     assert_eq!(error.path, "profile.commands.pair.number");
+}
+
+proptest! {
+    #[test]
+    fn damaged_profiles_never_panic(line in 0..300_usize, what in 0..4_u8, text in "[ -~]{0,12}") {
+        let mut lines: Vec<_> = SHIPPED.lines().map(str::to_owned).collect();
+        let line = line % lines.len();
+        match what {
+            0 => { lines.remove(line); }
+            1 => lines[line] = text,
+            2 => lines[line].push_str(&text),
+            _ => lines[line] = lines[line].replace(['1', '2', '4', '9'], "0"),
+        }
+        fuzzing::profile_never_panics(&lines.join("\n"));
+    }
 }
