@@ -14,6 +14,8 @@ pub mod settings;
 pub mod wire;
 
 #[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
 mod transcript_tests;
 
 use std::sync::Arc;

@@ -317,6 +317,12 @@ impl Ask {
         !matches!(self, Self::Order(Head::Pair) | Self::Raw(_))
     }
 
+    /// Whether its file holds a period.
+    #[must_use]
+    pub const fn has_period(&self) -> bool {
+        matches!(self, Self::Order(Head::Authorise(..) | Head::Cancel(..)))
+    }
+
     /// Whether it changes nothing, so that its answer may be asked for again.
     #[must_use]
     pub const fn is_query(&self) -> bool {

@@ -162,7 +162,8 @@ impl Adapter for ConaxAdapter {
                 return;
             }
         };
-        let mut job = Job::new(request, Some(period), parts);
+        let period = Some(period).filter(|_| parts.iter().any(|part| part.ask.has_period()));
+        let mut job = Job::new(request, period, parts);
         if resume.is_some() && !record.is_some_and(|record| job.restore(&record)) {
             let text = "was sent before the restart, but its reference no longer fits the settings or the services";
             self.finish(id, Outcome::unsent(Failure::unanswered("reference_lost", text)));

@@ -60,6 +60,8 @@ struct Look {
 #[derive(Default)]
 struct Errors {
     contents: Bytes,
+    /// Since when it holds this.
+    since: Tick,
     file: ErrorsFile,
     by_name: BTreeMap<FileName, Vec<ErrorEntry>>,
 }
@@ -190,15 +192,16 @@ impl Rounds {
 }
 
 impl Errors {
-    fn read(&mut self, contents: Bytes) {
-        // What did not grow since the last time is whole, also without an end of line.
-        let tail = if contents == self.contents { Tail::Final } else { Tail::MayGrow };
+    /// What did not grow for `settled` is whole, also without an end of line.
+    fn read(&mut self, now: Tick, settled: Duration, contents: Bytes) {
+        let since = if contents == self.contents { self.since } else { now };
+        let tail = if now.since(since) >= settled { Tail::Final } else { Tail::MayGrow };
         let file = ErrorsFile::decode(&contents, tail);
         let mut by_name: BTreeMap<FileName, Vec<ErrorEntry>> = BTreeMap::new();
         for entry in &file.entries {
             by_name.entry(entry.file).or_default().push(entry.clone());
         }
-        *self = Self { contents, file, by_name };
+        *self = Self { contents, since, file, by_name };
     }
 }
 
@@ -243,7 +246,7 @@ impl ConaxAdapter {
                     Err(error) => return self.server_failed(now, &error),
                 };
                 if let Some((_, errors)) = self.rounds.errors.get_mut(index) {
-                    errors.read(contents);
+                    errors.read(now.tick, self.site.settings.settle_timeout / 2, contents);
                 }
                 self.step_errors(now, index + 1);
             }
