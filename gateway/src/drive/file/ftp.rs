@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{FileResult, FileSession, FileTransport, LISTING_LIMIT, failed};
+use super::{FileResult, FileSession, FileTransport, LISTING_LIMIT, below, failed};
 use crate::drive::connection::{Ftp, FtpTransfer};
 use crate::drive::tls;
 
@@ -156,12 +156,7 @@ impl Session {
 
     /// A path of ours as one of the server's.
     fn path(&self, path: &str) -> String {
-        let home = &self.settings.home;
-        match (home.as_str(), path) {
-            ("", path) => path.to_owned(),
-            (home, "") => home.to_owned(),
-            (home, path) => format!("{}/{path}", home.trim_end_matches('/')),
-        }
+        below(&self.settings.home, path)
     }
 
     async fn exists(&mut self, path: &str) -> FileResult<bool> {

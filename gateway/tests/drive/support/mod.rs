@@ -3,6 +3,8 @@
 pub(crate) mod certificates;
 pub(crate) mod platforms;
 pub(crate) mod server;
+#[cfg(feature = "sftp")]
+pub(crate) mod sshd;
 pub(crate) mod vsftpd;
 
 use std::time::Duration;
