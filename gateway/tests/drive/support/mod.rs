@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod platforms;
+pub(crate) mod scripted_ftp;
 pub(crate) mod server;
 #[cfg(feature = "sftp")]
 pub(crate) mod sshd;
