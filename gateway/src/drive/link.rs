@@ -17,7 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::stream::Stream;
 use super::{DriverEvent, Opening, tls};
 
-/// Most bytes that may wait to be sent on one link: 16 MiB. One that exceeds it is closed.
+/// Most bytes that may wait to be sent on one link: 16 MiB. One that exceeds it is closed; so nothing longer
+/// can be sent at once.
 pub(crate) const QUEUE_LIMIT: usize = 16 << 20;
 
 /// How long a closing link may take to send what is queued.

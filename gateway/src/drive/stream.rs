@@ -165,3 +165,41 @@ impl<M: From<DriverEvent> + Send + 'static> Links<M> {
         let _ = tokio::time::timeout(Duration::from_secs(6), self.tasks.wait()).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written() {
+        for text in ["cas.example:5000", "10.0.0.1:1", "[::1]:65535"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for text in ["", "cas", ":5000", "cas:", "cas:0", "cas:65536", "::1:5000", "[]:1", "a b:1"] {
+            text.parse::<Address>().unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_vanishes_is_noticed_by_the_system() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut dialer = Dialer {
+            addresses: vec![listener.local_addr().unwrap().to_string().parse().unwrap()],
+            connect_timeout: Duration::from_secs(30),
+            nodelay: true,
+            keepalive: Duration::from_secs(30),
+            tls: None,
+        };
+        let Stream::Tcp(stream) = dialer.open().await.unwrap() else { panic!("TLS was not asked for") };
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(30));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
+
+        dialer.keepalive = Duration::ZERO;
+        let Stream::Tcp(stream) = dialer.open().await.unwrap() else { panic!("TLS was not asked for") };
+        assert!(!SockRef::from(&stream).keepalive().unwrap());
+    }
+}

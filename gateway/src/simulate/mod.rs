@@ -128,7 +128,6 @@ impl Host {
         loop {
             let deadline = self.carry_out();
             tokio::select! {
-                biased;
                 () = stop.cancelled() => break,
                 _ = incoming.recv_many(&mut batch, BATCH) => {
                     for message in batch.drain(..) {

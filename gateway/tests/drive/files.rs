@@ -59,3 +59,11 @@ async fn nothing_leads_out_of_the_home_directory() {
     driven.list("..").await.unwrap_err();
     assert_eq!(driven.list("").await.unwrap(), ["secret"]);
 }
+
+#[cfg(not(feature = "sftp"))]
+#[test]
+fn sftp_that_was_not_built_in_names_the_feature() {
+    let table = "[sftp]\nhost = \"cas\"\nuser = \"u\"\npassword = \"p\"\nhost_key = \"SHA256:x\"\n";
+    let error = crate::support::refusal(Transport::Files, table).to_string();
+    assert!(error.starts_with("connection.sftp: ") && error.contains("--features sftp"), "{error}");
+}

@@ -151,6 +151,22 @@ async fn an_idle_session_is_closed_and_opened_again() {
 }
 
 #[tokio::test]
+async fn a_session_that_the_server_ended_for_idleness_is_not_noticed() {
+    let server = Vsftpd::start(Security::None, "idle_session_timeout=1\n");
+    let mut driven = Driven::new(Transport::Files, &server.table("", None));
+    driven.put("req/a.emm", b"1").await.unwrap();
+    driven.rename("req/a.emm", "req/b.emm").await.unwrap();
+    for sessions in 1..=2 {
+        while server.log().matches("421 Timeout").count() < sessions {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (from, to) = if sessions == 1 { ("req/b.emm", "req/c.emm") } else { ("req/c.emm", "req/d.emm") };
+        driven.rename(from, to).await.unwrap();
+    }
+    assert_eq!(driven.list("req").await.unwrap(), ["d.emm"]);
+}
+
+#[tokio::test]
 async fn text_has_its_line_ends_translated() {
     let server = Vsftpd::start(Security::None, "ascii_upload_enable=YES\nascii_download_enable=YES\n");
     let mut driven = Driven::new(Transport::Files, &server.table("transfer = \"ascii\"", None));

@@ -3,6 +3,7 @@
 
 mod files;
 mod ftp;
+mod ftp_manners;
 mod links;
 mod openssl;
 #[cfg(feature = "sftp")]

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{FileResult, FileSession, FileTransport, LISTING_LIMIT, failed};
+use super::{FileResult, FileSession, FileTransport, LISTING_LIMIT, below, failed};
 use crate::drive::connection::{Ftp, FtpTransfer};
 use crate::drive::tls;
 
@@ -54,7 +54,12 @@ impl FileTransport for FtpTransport {
             Ok(Err(error)) => ftp_error(error, Sent::No),
             Err(_) => failed(FileErrorKind::Link, format!("no session within {limit:?}"), Sent::No),
         };
-        Err(FileError { text: format!("{}:{}: {}", self.settings.host, self.settings.port, error.text), ..error })
+        let text = match self.settings.password.reveal() {
+            "" => error.text,
+            // A server may repeat what it was sent.
+            password => error.text.replace(password, "<secret>"),
+        };
+        Err(FileError { text: format!("{}:{}: {text}", self.settings.host, self.settings.port), ..error })
     }
 
     fn idle(&self) -> Duration {
@@ -156,12 +161,7 @@ impl Session {
 
     /// A path of ours as one of the server's.
     fn path(&self, path: &str) -> String {
-        let home = &self.settings.home;
-        match (home.as_str(), path) {
-            ("", path) => path.to_owned(),
-            (home, "") => home.to_owned(),
-            (home, path) => format!("{}/{path}", home.trim_end_matches('/')),
-        }
+        below(&self.settings.home, path)
     }
 
     async fn exists(&mut self, path: &str) -> FileResult<bool> {
@@ -176,7 +176,7 @@ impl Session {
                 Ok(_) => return Ok(true),
                 Err(error) => match refused(&error) {
                     Some(Status::FileUnavailable) => return Ok(false),
-                    Some(Status::NotAvailable) | None => return Err(ftp_error(error, Sent::No)),
+                    None => return Err(ftp_error(error, Sent::No)),
                     Some(_) => {}
                 },
             }
@@ -295,10 +295,12 @@ async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, FtpErro
     })
 }
 
-/// The server's code, if it was the server that said no.
+/// The server's code, if it was the server that said no; not if it said goodbye.
 const fn refused(error: &FtpError) -> Option<Status> {
     match error {
-        FtpError::UnexpectedResponse(response) => Some(response.status),
+        FtpError::UnexpectedResponse(response) if !matches!(response.status, Status::NotAvailable) => {
+            Some(response.status)
+        }
         _ => None,
     }
 }

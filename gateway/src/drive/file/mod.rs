@@ -151,6 +151,15 @@ fn check(call: &FileCall) -> FileResult<()> {
     Ok(())
 }
 
+/// A path of ours, seen from where a server's own paths start.
+pub(crate) fn below(home: &str, path: &str) -> String {
+    match (home, path) {
+        ("", path) => path.to_owned(),
+        (home, "") => home.to_owned(),
+        (home, path) => format!("{}/{path}", home.trim_end_matches('/')),
+    }
+}
+
 /// A file error.
 pub(crate) fn failed(kind: FileErrorKind, text: impl Into<String>, sent: Sent) -> FileError {
     FileError { kind, text: text.into(), sent }

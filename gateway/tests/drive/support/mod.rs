@@ -2,7 +2,10 @@
 
 pub(crate) mod certificates;
 pub(crate) mod platforms;
+pub(crate) mod scripted_ftp;
 pub(crate) mod server;
+#[cfg(feature = "sftp")]
+pub(crate) mod sshd;
 pub(crate) mod vsftpd;
 
 use std::time::Duration;
