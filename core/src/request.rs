@@ -129,7 +129,6 @@ pub enum Process {
 /// Who made a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Source {
     /// A CRM, through the API.
     #[default]

@@ -3,6 +3,7 @@
 //! One writer applies the engines' changes in order, many to a commit; readers work beside it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::{ChangeId, Recovered, StoreCall};
@@ -13,11 +14,27 @@ use headgate_core::text::{PlatformReference, ProviderName, Reference, Subscripti
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
+use crate::config::StoreConfig;
+
+#[cfg(test)]
+mod conformance;
+pub mod sqlite;
+
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where changes are reported once they are stored. One for each provider's task.
 pub type ReportSender = mpsc::UnboundedSender<StoreReport>;
+
+/// Opens the store that the configuration names.
+///
+/// # Errors
+/// See [`sqlite::SqliteStore::open`].
+pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || sqlite::SqliteStore::open(&config)).await;
+    Ok(Arc::new(opened.map_err(|error| StoreError::Failed(error.to_string()))??))
+}
 
 /// What became of changes.
 #[derive(Debug)]
