@@ -246,7 +246,7 @@ impl Mistake {
 }
 
 /// What was probably meant, or else all there is.
-pub(super) fn suggest(wrong: &str, known: &[&str]) -> String {
+pub(crate) fn suggest(wrong: &str, known: &[&str]) -> String {
     let close = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))

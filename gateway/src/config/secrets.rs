@@ -11,7 +11,7 @@ static NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| secret_names(&super:
 /// Whether values of this key are secrets: by its type, or, where it is written in a wrong place, by its name.
 pub(super) fn is_secret(key: &str) -> bool {
     let named = |word: &&str| key == *word || key.ends_with(&format!("_{word}"));
-    ["password", "passphrase", "secret", "token"].iter().any(|word| named(word)) || NAMES.contains(key)
+    ["password", "passphrase", "secret", "token"].iter().any(named) || NAMES.contains(key)
 }
 
 /// The names of every property in `schema` that is a [`headgate_core::text::Secret`], or a list of them.

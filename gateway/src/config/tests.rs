@@ -206,7 +206,8 @@ fn the_sections_are_the_fields_of_the_configuration() {
     let schema = schemars::schema_for!(Config).to_value();
     let mut fields: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     let mut sections = SECTIONS.to_vec();
-    (fields.sort(), sections.sort_unstable());
+    fields.sort();
+    sections.sort_unstable();
     assert_eq!(fields, sections);
 }
 

@@ -1,0 +1,162 @@
+//! `headgate serve`: the gateway, from start to graceful stop.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use crate::config::{self, Loaded, Severity};
+use crate::gateway::Gateway;
+use crate::telemetry::metrics;
+
+/// How often histograms are folded, so that they do not grow while nobody asks for metrics.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Run the gateway.
+///
+/// SIGTERM and Ctrl-C stop it gracefully: nothing more is accepted, what is in flight is waited for. A second one
+/// stops it at once; what was acknowledged is in the store either way. SIGHUP reads the configuration again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headgate serve --config /etc/headgate/headgate.toml
+  headgate --log debug serve                      with every request in the log
+  kill -HUP $(pidof headgate)                     take over a changed configuration
+
+Under systemd use Type=notify (or notify-reload); WatchdogSec= is answered.")]
+pub(super) struct Serve {
+    /// The configuration.
+    #[arg(long, short, env = "HEADGATE_CONFIG", default_value = "headgate.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<u8, Failure> {
+        let loaded = load(&self.config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::new(format!("the runtime can not start: {error}")))?;
+        let status = runtime.block_on(serve(&self.config, loaded));
+        // A file call that hangs must not keep the process.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        status
+    }
+}
+
+/// The signals that the gateway listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    Reload,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("no signals can be received: {error}")));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    async fn stop_again(&mut self) {
+        while let Asked::Reload = self.next().await {}
+    }
+}
+
+async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
+    let mut signals = Signals::listen()?;
+    let config = loaded.config;
+    let recorder = metrics::start().map_err(|error| Failure::new(format!("metrics can not be recorded: {error}")))?;
+    let gateway = Gateway::start(&config).await.map_err(|error| Failure::new(error.to_string()))?;
+    let stop = CancellationToken::new();
+    tokio::spawn(upkeep(recorder));
+    notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    tracing::info!(providers = config.providers.len(), "the gateway runs");
+
+    let drain = loop {
+        match signals.next().await {
+            Asked::Stop => break config.server.drain_timeout,
+            Asked::Reload => reload(file, &gateway).await,
+        }
+    };
+    notify(&[NotifyState::Stopping]);
+    tracing::info!("stopping; a second signal stops at once");
+    stop.cancel();
+    tokio::select! {
+        stopped = gateway.stop(drain) => {
+            stopped.map_err(|error| Failure::new(error.to_string()))?;
+            tracing::info!("stopped");
+            Ok(0)
+        }
+        () = signals.stop_again() => {
+            tracing::warn!("stopped at once; what was acknowledged is in the store");
+            Ok(1)
+        }
+    }
+}
+
+/// Reads the configuration again. A mistake in it changes nothing.
+async fn reload(file: &Path, gateway: &Gateway) {
+    let mut states = vec![NotifyState::Reloading];
+    states.extend(NotifyState::monotonic_usec_now().ok());
+    notify(&states);
+    match load(file) {
+        Err(failure) => tracing::error!("the configuration was not taken over: {}", failure.text()),
+        Ok(loaded) => match gateway.reload(&loaded.config).await {
+            Ok(()) => tracing::info!(providers = loaded.config.providers.len(), "the configuration was taken over"),
+            Err(error) => tracing::error!(%error, "the configuration was not taken over"),
+        },
+    }
+    notify(&[NotifyState::Ready]);
+}
+
+/// Reads and checks the configuration; warnings go to the log.
+fn load(file: &Path) -> Result<Loaded, Failure> {
+    let loaded = config::load(file).map_err(|mut problems| {
+        problems.list.retain(|problem| problem.severity == Severity::Error);
+        Failure::new(problems.to_string()).help(format!("`headgate config check {}` shows the lines", file.display()))
+    })?;
+    for problem in &loaded.warnings.list {
+        tracing::warn!(setting = problem.path, help = problem.help, "{}", problem.text);
+    }
+    Ok(loaded)
+}
+
+/// Folds histograms, and tells systemd's watchdog that we are there.
+async fn upkeep(recorder: PrometheusHandle) {
+    let watchdog = sd_notify::watchdog_enabled();
+    let mut ticks = tokio::time::interval(watchdog.map_or(UPKEEP, |limit| (limit / 3).min(UPKEEP)));
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+        if watchdog.is_some() {
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}

@@ -1,0 +1,161 @@
+//! `headgate simulate`: the platform's side of a protocol, behind a socket or on a directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use headgate_codecs::registry::{Protocol, Stock, Transport};
+use headgate_core::platform::{Fault, Platform};
+
+use super::failure::Failure;
+use super::settings;
+use crate::config::ServerTls;
+
+/// Run a simulated platform: it keeps cards, services, pairings, and refuses what a real one would.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headgate simulate PROTOCOL --listen 127.0.0.1:9001            a protocol over links
+  headgate simulate PROTOCOL --directory /tmp/platform          a protocol over files
+  headgate simulate PROTOCOL --listen 127.0.0.1:9001 --fault silence --fault delay:2000
+                                                                misbehaves once each way, in this order
+
+Faults: garbage, wrong_number, half_frame, duplicate_answer, silence, close_before, close_instead, close_after,
+delay:MILLISECONDS, unknown_card, throttle, refuse_login.")]
+pub(super) struct Simulate {
+    /// The protocol; `headgate providers --protocols` lists them.
+    protocol: String,
+    /// Where to listen, for protocols over links. Port 0: any that is free; it is printed.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "directory")]
+    listen: Option<SocketAddr>,
+    /// Our certificate chain, PEM: clients must speak TLS.
+    #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_key"])]
+    tls_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// The home directory, for protocols over files.
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+    /// What stands under [provider.settings] at the gateway: TOML, or JSON in a file named .json.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// The cards the platform knows, one a line; `#` begins a comment [default: every well-formed one].
+    #[arg(long, value_name = "FILE")]
+    cards: Option<PathBuf>,
+    /// The product ids it knows, likewise.
+    #[arg(long, value_name = "FILE")]
+    products: Option<PathBuf>,
+    /// Misbehave once this way, at the next request it applies to. May be given many times.
+    #[arg(long, value_name = "KIND[:ARG]", value_parser = fault)]
+    fault: Vec<Fault>,
+    /// Answer every request this much later, as in 50ms.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    delay: Option<Duration>,
+}
+
+/// A simulation, ready to run.
+pub(super) struct Plan {
+    /// The platform.
+    pub(super) platform: Box<dyn Platform>,
+    /// Where it works.
+    pub(super) place: Place,
+    /// How it misbehaves first.
+    pub(super) faults: Vec<Fault>,
+    /// How late every answer is.
+    pub(super) delay: Option<Duration>,
+}
+
+/// Where a simulated platform works.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Behind a listener.
+    Listen(SocketAddr, Option<ServerTls>),
+    /// On a directory.
+    Directory(PathBuf),
+}
+
+impl Simulate {
+    pub(super) fn run(self) -> Result<u8, Failure> {
+        let plan = self.plan()?;
+        let place = match &plan.place {
+            Place::Listen(address, tls) => format!("{address}{}", if tls.is_some() { ", TLS" } else { "" }),
+            Place::Directory(directory) => directory.display().to_string(),
+        };
+        tracing::debug!(place, faults = plan.faults.len(), delay = ?plan.delay, "the plan is good");
+        drop(plan.platform);
+        Err(Failure::new("this build can not run simulated platforms").help("the plan itself is good"))
+    }
+
+    /// Checks the arguments and makes the platform.
+    fn plan(self) -> Result<Plan, Failure> {
+        let protocol = settings::protocol(&self.protocol)?;
+        let place = self.place(protocol)?;
+        let stock = Stock {
+            cards: self.cards.as_deref().map(lines).transpose()?.unwrap_or_default(),
+            products: self.products.as_deref().map(lines).transpose()?.unwrap_or_default(),
+        };
+        let values = settings::settings(self.settings.as_deref())?;
+        let platform = (protocol.platform)(&values, &stock)
+            .map_err(|error| settings::refused(&error, self.settings.as_deref()))?;
+        Ok(Plan { platform, place, faults: self.fault, delay: self.delay })
+    }
+
+    fn place(&self, protocol: &Protocol) -> Result<Place, Failure> {
+        match (protocol.transport, self.listen, &self.directory) {
+            (Transport::Stream, Some(address), _) => {
+                let files = self.tls_certificate.clone().zip(self.tls_key.clone());
+                let tls = files.map(|(certificate, key)| ServerTls { certificate, key, client_ca: None });
+                Ok(Place::Listen(address, tls))
+            }
+            (Transport::Files, _, Some(directory)) => Ok(Place::Directory(directory.clone())),
+            (Transport::Stream, None, _) => Err(Failure::new(format!("{} works over links", protocol.name))
+                .help("say where to listen, as in --listen 127.0.0.1:9001")),
+            (Transport::Files, _, None) => Err(Failure::new(format!("{} works over files", protocol.name))
+                .help("name the platform's home directory with --directory")),
+        }
+    }
+}
+
+/// The lines of a list file, without comments and blanks.
+fn lines(file: &Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(format!("{} can not be read: {error}", file.display())))?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// `KIND` or `KIND:ARG`, in the words of [`Fault`]'s JSON.
+fn fault(text: &str) -> Result<Fault, String> {
+    let (kind, argument) = text.split_once(':').map_or((text, None), |(kind, argument)| (kind, Some(argument)));
+    let kind = kind.replace('-', "_");
+    let value = match argument {
+        None => serde_json::Value::String(kind),
+        Some(argument) => {
+            let number: u32 = argument.parse().map_err(|_| format!("{argument:?} is not a number of milliseconds"))?;
+            serde_json::json!({ kind: number })
+        }
+    };
+    serde_json::from_value(value).map_err(|_| format!("{text:?} is no fault; the list is at the end of --help"))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = |_| format!("{text:?} is not a length of time; write it as in 50ms or 2s");
+    Duration::try_from(text.parse::<jiff::SignedDuration>().map_err(wrong)?)
+        .map_err(|_| "must not be negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_with_and_without_an_argument() {
+        assert_eq!(fault("half-frame"), Ok(Fault::HalfFrame));
+        assert_eq!(fault("delay:250"), Ok(Fault::Delay(250)));
+        assert!(fault("delay").is_err() && fault("delay:soon").is_err() && fault("tantrum").is_err());
+        assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
+        assert!(duration("-1s").is_err());
+    }
+}
