@@ -178,7 +178,7 @@ impl Gateway {
             State::Completed | State::Sent => Err(ActionError::WrongState(stored.state)),
             State::Waiting => self.ask(&stored.provider, |reply| Message::Hurry(id, reply)).await,
             State::Rejected | State::Failed | State::Unknown | State::Cancelled | State::Expired => {
-                let request = Arc::new(stored.request()?);
+                let request = Arc::new(stored.request().map_err(StoreError::Damaged)?);
                 self.ask(&stored.provider, |reply| Message::Reopen(request, reply)).await
             }
         }

@@ -5,11 +5,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use headgate_core::body::RequestBody;
 use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::{ChangeId, Recovered, StoreCall};
 use headgate_core::failure::Failure;
 use headgate_core::outcome::{Answer, Exchange};
-use headgate_core::request::{Idempotency, Priority, Process, RequestId, Source, State};
+use headgate_core::request::{Body, Idempotency, Priority, Process, Request, RequestId, Source, State};
 use headgate_core::text::{PlatformReference, ProviderName, Reference, SubscriptionNumber};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
@@ -71,6 +72,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The requests of a provider that have not ended, by number: what an engine recovers.
     fn unfinished(&self, provider: ProviderName) -> BoxFuture<'_, Result<Vec<Recovered>, StoreError>>;
+
+    /// How many requests of each provider have not ended, for providers that have any.
+    fn unfinished_counts(&self) -> BoxFuture<'_, Result<Vec<(ProviderName, u64)>, StoreError>>;
 
     /// The number of the newest request; zero if there is none.
     fn last_number(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
@@ -134,6 +138,35 @@ pub struct StoredRequest {
     pub exchange: Exchange,
     /// The key it was posted with.
     pub idempotency: Option<Idempotency>,
+}
+
+impl StoredRequest {
+    /// The request again, as it was accepted.
+    ///
+    /// # Errors
+    /// Why its JSON can not be read by this program. Quotes nothing of it.
+    pub fn request(&self) -> Result<Request, String> {
+        let body: RequestBody = serde_json::from_slice(&self.body).map_err(|error| {
+            format!("its JSON can not be read (column {} of line {})", error.column(), error.line())
+        })?;
+        let command = body.command().map_err(|refusal| refusal.to_string())?;
+        Ok(Request {
+            id: self.id,
+            number: self.number,
+            provider: self.provider.clone(),
+            subscription: self.subscription.clone(),
+            command,
+            priority: self.priority,
+            process: self.process,
+            not_before: self.not_before,
+            expires: self.expires,
+            reference: self.reference.clone(),
+            source: self.source,
+            created: self.created,
+            body: Body(self.body.clone()),
+            idempotency: self.idempotency.clone(),
+        })
+    }
 }
 
 /// Which requests.

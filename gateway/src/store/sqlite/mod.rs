@@ -5,10 +5,9 @@
 
 use std::sync::{Arc, mpsc};
 
-use headgate_core::body::RequestBody;
 use headgate_core::dispatch::store::{Change, Recovered, StoreCall};
 use headgate_core::failure::{Blame, Failure, Retry, Sent};
-use headgate_core::request::{Body, Request, RequestId, State};
+use headgate_core::request::{RequestId, State};
 use headgate_core::text::ProviderName;
 use rusqlite::OptionalExtension;
 use tokio::sync::{broadcast, oneshot};
@@ -117,7 +116,7 @@ impl Store for SqliteStore {
             let mut unreadable = Vec::new();
             for (number, sent, request) in rows {
                 let request = match request {
-                    Ok(request) => recovered(request),
+                    Ok(request) => recovered(&request),
                     Err(StoreError::Damaged(what)) => Err(what),
                     Err(error) => return Err(error),
                 };
@@ -131,6 +130,10 @@ impl Store for SqliteStore {
             }
             Ok(readable)
         })
+    }
+
+    fn unfinished_counts(&self) -> BoxFuture<'_, Result<Vec<(ProviderName, u64)>, StoreError>> {
+        Box::pin(self.readers.read(query::unfinished_counts))
     }
 
     fn last_number(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -169,33 +172,14 @@ fn refuse(batch: Batch) {
     }
 }
 
-/// The request again, as it was accepted. The error is for operators, and quotes nothing of the request.
-fn recovered(stored: StoredRequest) -> Result<Recovered, String> {
-    let body: RequestBody = serde_json::from_slice(&stored.body)
-        .map_err(|error| format!("its JSON can not be read (column {} of line {})", error.column(), error.line()))?;
-    let command = body.command().map_err(|refusal| refusal.to_string())?;
-    let request = Request {
-        id: stored.id,
-        number: stored.number,
-        provider: stored.provider,
-        subscription: stored.subscription,
-        command,
-        priority: stored.priority,
-        process: stored.process,
-        not_before: stored.not_before,
-        expires: stored.expires,
-        reference: stored.reference,
-        source: stored.source,
-        created: stored.created,
-        body: Body(stored.body),
-        idempotency: stored.idempotency,
-    };
+/// What an engine takes up. The error is for operators, and quotes nothing of the request.
+fn recovered(stored: &StoredRequest) -> Result<Recovered, String> {
     Ok(Recovered {
-        request: Arc::new(request),
+        request: Arc::new(stored.request()?),
         state: stored.state,
         attempts: stored.attempts,
         retry_at: stored.retry_at,
-        reference: stored.platform_reference,
+        reference: stored.platform_reference.clone(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Listings: which requests a filter means, by an index or in the order of the numbers.
 
 use headgate_core::request::State;
+use headgate_core::text::ProviderName;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -73,6 +74,22 @@ pub(super) fn unfinished(
         all.push((unsigned(number), state == 1, request));
     }
     Ok(all)
+}
+
+/// How many requests of each provider have not ended, for providers that have any.
+pub(super) fn unfinished_counts(conn: &Connection) -> Result<Vec<(ProviderName, u64)>, StoreError> {
+    let counts =
+        "SELECT n.name, count(*) FROM requests r INDEXED BY requests_unfinished JOIN names n ON n.code = r.provider
+        WHERE r.state < 2 GROUP BY n.name ORDER BY n.name";
+    let mut select = conn.prepare_cached(counts).map_err(failed)?;
+    let counts = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))).map_err(failed)?;
+    let mut found = Vec::new();
+    for count in counts {
+        let (name, count) = count.map_err(failed)?;
+        let name = ProviderName::new(&name).map_err(|_| StoreError::Damaged("the name of a provider".into()))?;
+        found.push((name, unsigned(count)));
+    }
+    Ok(found)
 }
 
 /// A query for the numbers of the requests that a filter means.
