@@ -1,4 +1,28 @@
 //! The provider's `connection` table: how a platform is reached.
+//!
+//! ```
+//! # use headgate::drive::Connection;
+//! # use headgate_codecs::registry::Transport;
+//! // Links, to the first of two addresses that answers; TLS, trusted by the certificate's digest.
+//! let links: Connection = toml::from_str(r#"
+//!     address = ["cas-1.example:5000", "cas-2.example:5000"]
+//!     connect_timeout = "3s"
+//!     [tls]
+//!     pinned_sha256 = "7F:83:B1:65:7F:F1:FC:53:B9:2D:C1:81:48:A1:D6:5D:FC:2D:4B:1F:A3:D6:77:28:4A:DD:D2:00:12:6D:90:69"
+//! "#)?;
+//! links.validate(Transport::Stream)?;
+//!
+//! // Files, over FTP.
+//! let files: Connection = toml::from_str(r#"
+//!     [ftp]
+//!     host = "cas.example"
+//!     user = "sms"
+//!     password = "secret"
+//!     home = "/site"
+//! "#)?;
+//! files.validate(Transport::Files)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::path::PathBuf;
 use std::time::Duration;

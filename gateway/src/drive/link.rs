@@ -183,8 +183,9 @@ async fn write(
     mut queue: mpsc::UnboundedReceiver<Bytes>,
     queued: &AtomicUsize,
 ) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(WRITE_BATCH);
-    let mut gathered = BytesMut::with_capacity(WRITE_BUFFER);
+    // Both grow with what is sent: a link that says little stays small.
+    let mut batch = Vec::new();
+    let mut gathered = BytesMut::new();
     while queue.recv_many(&mut batch, WRITE_BATCH).await > 0 {
         for bytes in batch.drain(..) {
             if gathered.len() + bytes.len() > WRITE_BUFFER {

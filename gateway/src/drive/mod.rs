@@ -153,9 +153,9 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
     }
 
     /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files as
-    /// long as the calls that were queued, but no longer than half a minute.
+    /// long as the calls that were queued, but no longer than half a minute. Go on reading the channel meanwhile if
+    /// there are such calls: once nobody reads, the rest of them is given up.
     pub async fn shutdown(self) {
-        // An event that nobody reads must not keep a link from ending.
         match self.way {
             Way::Stream { links, .. } => links.shutdown().await,
             Way::Files(files) => files.shutdown().await,

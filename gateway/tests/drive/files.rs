@@ -1,12 +1,13 @@
 //! Files in a local directory.
 
+use bytes::Bytes;
 use headgate_codecs::registry::Transport;
-use headgate_core::adapter::FileErrorKind;
+use headgate_core::adapter::{Effect, FileCall, FileErrorKind};
 use headgate_core::failure::Sent;
 use tempfile::TempDir;
 
-use crate::support::Driven;
 use crate::support::certificates::quoted;
+use crate::support::{Driven, connection};
 
 fn driven() -> (Driven, TempDir) {
     let home = TempDir::new().unwrap();
@@ -58,6 +59,33 @@ async fn nothing_leads_out_of_the_home_directory() {
     }
     driven.list("..").await.unwrap_err();
     assert_eq!(driven.list("").await.unwrap(), ["secret"]);
+}
+
+#[tokio::test]
+async fn reloading_leads_the_next_calls_elsewhere() {
+    let (mut driven, _old) = driven();
+    driven.put("req/old.emm", b"1").await.unwrap();
+    let new = TempDir::new().unwrap();
+    std::fs::write(new.path().join("new.emm"), "2").unwrap();
+    let table = connection(&format!("directory = {}", quoted(new.path())));
+    driven.drivers.reload(Transport::Files, &table).unwrap();
+    assert_eq!(driven.list("").await.unwrap(), ["new.emm"]);
+    driven.drivers.reload(Transport::Files, &connection("")).unwrap_err();
+    assert_eq!(driven.list("").await.unwrap(), ["new.emm"]);
+}
+
+#[tokio::test]
+async fn shutting_down_does_what_was_asked_before() {
+    let (mut driven, home) = driven();
+    for number in 0..20 {
+        driven.carry_out(Effect::File(FileCall::Put {
+            path: format!("req/{number}.emm"),
+            temporary: format!("req/{number}.tmp"),
+            contents: Bytes::from_static(b"x"),
+        }));
+    }
+    driven.shutdown().await;
+    assert_eq!(std::fs::read_dir(home.path().join("req")).unwrap().count(), 20);
 }
 
 #[cfg(not(feature = "sftp"))]

@@ -117,6 +117,14 @@ impl Driven {
         all
     }
 
+    /// Shuts down; what is reported meanwhile is thrown away.
+    pub(crate) async fn shutdown(self) {
+        let Self { drivers, mut events, .. } = self;
+        let reading = tokio::spawn(async move { while events.recv().await.is_some() {} });
+        tokio::time::timeout(PATIENCE, drivers.shutdown()).await.expect("shutting down takes too long");
+        reading.await.unwrap();
+    }
+
     /// The result of a file call.
     pub(crate) async fn file(&mut self, call: FileCall) -> Result<FileAnswer, FileError> {
         let id = self.carry_out(Effect::File(call));

@@ -1,6 +1,7 @@
 //! A real vsftpd, with anonymous login so that it needs no account and no PAM.
 //!
-//! Whoever runs the tests runs the server: as root it serves as `nobody` (as packaged), else as that user.
+//! Whoever runs the tests runs the server. As root it locks its sessions into its home directory; as anybody else it
+//! can not, and its paths are those of the machine.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -47,6 +48,8 @@ impl Vsftpd {
             fs::create_dir(&path).unwrap();
             open_to(&path, mode);
         }
+        fs::write(home.join("locked/a"), "kept").unwrap();
+        open_to(&home.join("locked"), 0o555);
         let certificates = Certificates::make();
         let port = free_port();
         let mut text = format!(
@@ -110,8 +113,9 @@ impl Vsftpd {
 
     /// A `connection` table for it, with further lines for `ftp` and `ftp.tls`.
     pub(crate) fn table(&self, ftp: &str, tls: Option<&str>) -> String {
+        let home = if is_root() { "/site".to_owned() } else { self.path("site").display().to_string() };
         let mut table = format!(
-            "[ftp]\nhost = \"localhost\"\nport = {}\nuser = \"anonymous\"\npassword = \"secret-word\"\nhome = \"/site\"\n{ftp}\n",
+            "[ftp]\nhost = \"localhost\"\nport = {}\nuser = \"anonymous\"\npassword = \"secret-word\"\nhome = \"{home}\"\n{ftp}\n",
             self.port
         );
         if let Some(tls) = tls {
@@ -125,6 +129,8 @@ impl Vsftpd {
 impl Drop for Vsftpd {
     fn drop(&mut self) {
         self.stop();
+        // So that it can be removed.
+        open_to(&self.path("locked"), 0o755);
         if std::thread::panicking() {
             #[expect(clippy::print_stderr, reason = "a failed test shows the server's side too")]
             {
