@@ -47,9 +47,26 @@ pub struct Protocol {
     /// Explains messages: everything that `bytes` holds, one dissection for each message. `name` is
     /// the file's name, where it came from one.
     pub decode: fn(settings: &Value, name: Option<&str>, bytes: &[u8]) -> Result<Vec<Dissection>, SettingsError>,
+    /// What `headgate demo` shows of it.
+    pub demo: Demo,
     /// Writes a command as the messages that would carry it, without sending them.
     pub encode:
         fn(provider: &Provider, settings: &Value, now: Now, command: &Command) -> Result<Vec<Encoded>, EncodeError>,
+}
+
+/// What `headgate demo` shows of a protocol. The demo's provider has the protocol's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Demo {
+    /// Settings that make it quick, as the TOML that stands under `settings`.
+    pub settings: &'static str,
+    /// The CRM's services and the platform's ids.
+    pub services: &'static [(&'static str, &'static str)],
+    /// The cards that the platform knows, in its own form.
+    pub cards: &'static [&'static str],
+    /// What the CRM asks, one JSON object a line.
+    pub requests: &'static str,
+    /// How many of the requests are there to be refused.
+    pub refused: usize,
 }
 
 /// What carries a protocol.

@@ -26,7 +26,7 @@ use headgate_core::platform::Platform;
 use headgate_core::provider::Provider;
 use serde_json::Value;
 
-use crate::registry::{EncodeError, Encoded, Opened, Protocol, SettingsError, Stock, Transport};
+use crate::registry::{Demo, EncodeError, Encoded, Opened, Protocol, SettingsError, Stock, Transport};
 
 use adapter::ConaxAdapter;
 use plan::{ConaxRules, Products};
@@ -45,6 +45,13 @@ pub const PROTOCOL: Protocol = Protocol {
     open,
     platform: open_platform,
     decode: dissect::decode,
+    demo: Demo {
+        settings: "flush_interval = \"100ms\"\npoll_interval = \"50ms\"\nidle_poll_interval = \"1s\"\n",
+        services: &[("BASIC", "41"), ("FILM", "43"), ("SPORT", "42")],
+        cards: &["01450000001", "01450000002", "01450000003", "01450000004"],
+        requests: include_str!("demo.ndjson"),
+        refused: 2,
+    },
     encode,
 };
 

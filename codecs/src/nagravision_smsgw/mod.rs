@@ -22,7 +22,7 @@ use self::adapter::SmsGateway;
 use self::platform::SimulatedGateway;
 use self::settings::{Checked, Settings};
 use self::speech::Speech;
-use crate::registry::{Opened, Protocol, Transport};
+use crate::registry::{Demo, Opened, Protocol, Transport};
 
 /// The registry's entry.
 pub const PROTOCOL: Protocol = Protocol {
@@ -44,5 +44,12 @@ pub const PROTOCOL: Protocol = Protocol {
     decode: |settings, _, bytes| Ok(dissect::decode(&Checked::read(settings)?.profile, bytes)),
     encode: |provider, settings, now, command| {
         dissect::encode(&Speech::new(Checked::read(settings)?, provider.services.clone()), now, command)
+    },
+    demo: Demo {
+        settings: "links = 2\n",
+        services: &[("BASIC", "41"), ("FILM", "43"), ("SPORT", "42")],
+        cards: &["0000004001", "0000004002", "0000004003", "0000004004"],
+        requests: include_str!("demo.ndjson"),
+        refused: 1,
     },
 };

@@ -50,6 +50,11 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// The gateway at `url`, without a key.
+    pub(super) fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), key: None, ca: None, client_certificate: None, client_key: None }
+    }
+
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
         let (uri, stream) = self.dial().await?;

@@ -1,24 +1,252 @@
-//! `headgate demo`: a gateway and simulated platforms, to play with.
+//! `headgate demo`: a gateway and a simulated platform for every protocol, to play with.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use headgate_codecs::registry::{PROTOCOLS, Protocol, Stock, Transport};
+use headgate_core::platform::{Card, Holdings};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use super::output::{self, Listing};
+use super::send::Send;
+use crate::api;
+use crate::config::{self, Config};
+use crate::gateway::{Gateway, Health};
+use crate::simulate::{self, Simulation};
+use crate::telemetry::metrics;
+
+/// How long the platforms get to be reached.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the gateway gets to stop.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Run a gateway with a simulated platform for every protocol, all on this machine, and show a few requests.
+///
+/// A few of the requests are there to be refused: a card that no platform knows, a service that nobody mapped.
+/// Exit status: 0 if everything ended as it should, 1 if something did not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   headgate demo            keeps running: send it requests of your own
-  headgate demo --once     shows the way of a few requests and ends")]
+  headgate demo --once     shows the way of a few requests and ends
+  headgate demo --directory /tmp/demo     keeps the configuration, the requests and the files for you to read")]
 pub(super) struct Demo {
-    /// End after the first requests, with exit status 0 if they completed.
+    /// End after the first requests, with exit status 0 if they ended as they should.
     #[arg(long)]
     once: bool,
+    /// Where the API listens; port 0: any that is free [default: 127.0.0.1:8480, or any free port with --once].
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where files are kept [default: a directory that is removed at the end].
+    #[arg(long, value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
 }
 
 impl Demo {
-    pub(super) fn run(self) -> Result<u8, Failure> {
-        let _ = self.once;
-        Err(Failure::new("this build has no demonstration").help("use `headgate serve` and `headgate simulate`"))
+    pub(super) async fn run(self) -> Result<u8, Failure> {
+        let home = Home::new(self.directory.as_deref())?;
+        let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], if self.once { 0 } else { 8480 })));
+        let stage = Stage::set(&home, listen).await?;
+        let url = format!("http://{}", stage.serving.http());
+        output::note(format_args!("The gateway serves {url}, with these platforms behind it:"));
+        stage.print_providers().await?;
+
+        let requests = home.path().join("requests.ndjson");
+        let lines: String = PROTOCOLS.iter().map(|protocol| protocol.demo.requests).collect();
+        write(&requests, &lines)?;
+        let count = lines.lines().count();
+        output::note(format_args!("\nSending {count} requests, as `headgate send --url {url} FILE` does:"));
+        let send = Send::of(&url, requests);
+        let summary = send.deliver().await?;
+        send.report(&summary);
+        output::note("\nWhat the platforms hold now:");
+        stage.print_holdings().await?;
+
+        let refused: usize = PROTOCOLS.iter().map(|protocol| protocol.demo.refused).sum();
+        let good = summary.not_completed() == refused as u64;
+        if good {
+            output::note(format_args!("\nEvery request ended as it should ({refused} were there to be refused)."));
+        } else {
+            output::note(format_args!("\n{refused} requests were to be refused, {} did not complete.", summary.not_completed()));
+        }
+        if !self.once {
+            stage.invite(&url, &home);
+            tokio::signal::ctrl_c().await.map_err(|error| Failure::new(format!("Ctrl-C can not be awaited: {error}")))?;
+        }
+        stage.strike().await?;
+        Ok(u8::from(!good))
     }
+}
+
+/// The directory of the demo, removed at the end unless it was named.
+enum Home {
+    Kept(PathBuf),
+    Removed(TempDir),
+}
+
+impl Home {
+    fn new(named: Option<&Path>) -> Result<Self, Failure> {
+        let wrong = |error| Failure::new(format!("no directory can be made: {error}")).help("name one with --directory");
+        match named {
+            Some(path) => {
+                std::fs::create_dir_all(path).map_err(wrong)?;
+                // Platforms forget what they hold when the demo ends, so the gateway starts afresh too.
+                let store = path.join("headgate.db");
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(format!("{}{suffix}", store.display()));
+                }
+                Ok(Self::Kept(path.to_owned()))
+            }
+            None => tempfile::tempdir().map(Self::Removed).map_err(wrong),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Removed(directory) => directory.path(),
+        }
+    }
+}
+
+/// Everything that runs.
+struct Stage {
+    platforms: Vec<(&'static Protocol, Simulation)>,
+    gateway: Gateway,
+    serving: api::Serving,
+    stop: CancellationToken,
+}
+
+impl Stage {
+    async fn set(home: &Home, listen: SocketAddr) -> Result<Self, Failure> {
+        let mut platforms = Vec::new();
+        let mut text = format!("[server]\nlisten = \"{listen}\"\n\n[store]\npath = \"{}\"\n", home.path().join("headgate.db").display());
+        for protocol in PROTOCOLS {
+            let simulation = simulate(protocol, home.path()).await?;
+            text += &provider(protocol, &simulation, home.path());
+            platforms.push((protocol, simulation));
+        }
+        let file = home.path().join("headgate.toml");
+        write(&file, &text)?;
+        let config: Config = config::load(&file).map_err(|problems| Failure::new(problems.to_string()))?.config;
+        let gateway = Gateway::start(&config).await.map_err(|error| Failure::new(error.to_string()))?;
+        let recorder = metrics::start().map_err(|error| Failure::new(error.to_string()))?;
+        let stop = CancellationToken::new();
+        let serving = api::serve(gateway.clone(), &config.server, &config.keys, recorder, stop.clone())
+            .await
+            .map_err(|error| Failure::new(error.to_string()).help("choose another address with --listen"))?;
+        let stage = Self { platforms, gateway, serving, stop };
+        stage.wait_until_up().await?;
+        Ok(stage)
+    }
+
+    async fn wait_until_up(&self) -> Result<(), Failure> {
+        let up = async {
+            while self.gateway.providers().await.iter().any(|provider| provider.health != Health::Up) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let late = |_| Failure::new("a simulated platform was not reached").help("--log debug tells more");
+        tokio::time::timeout(PATIENCE, up).await.map_err(late)
+    }
+
+    async fn print_providers(&self) -> Result<(), Failure> {
+        let mut listing = Listing::new(&["provider", "platform", "reached by", "links up"]);
+        for (protocol, simulation) in &self.platforms {
+            let status = self.gateway.providers().await.into_iter().find(|status| status.name.as_str() == protocol.name);
+            let way = simulation.address().map_or_else(|| "files in a directory".into(), |address| format!("TCP to {address}"));
+            let links = status.map(|status| status.links_up).unwrap_or_default();
+            listing.row([protocol.name, protocol.title, &way, &links.to_string()]);
+        }
+        listing.print("There is no protocol.");
+        Ok(())
+    }
+
+    async fn print_holdings(&self) -> Result<(), Failure> {
+        let mut listing = Listing::new(&["platform", "card", "services", "paired with", "PIN", "messages", "state"]);
+        for (protocol, simulation) in &self.platforms {
+            let Holdings { cards, .. } = simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
+            for (number, card) in &cards {
+                let pin = if card.pin.is_some() { "set" } else { "-" };
+                let stbs: Vec<_> = card.stbs.iter().map(String::as_str).collect();
+                let messages = card.messages.len().to_string();
+                let state = card.disabled.as_deref().unwrap_or("enabled");
+                listing.row([protocol.name, number, &services(card), &stbs.join(" "), pin, &messages, state]);
+            }
+        }
+        listing.print("They hold nothing.");
+        Ok(())
+    }
+
+    fn invite(&self, url: &str, home: &Home) {
+        let example = PROTOCOLS.first().and_then(|protocol| protocol.demo.requests.lines().next()).unwrap_or_default();
+        output::note(format_args!(
+            "\nIt goes on until Ctrl-C. Try:\n\
+             \x20 curl {url}/v1/providers\n\
+             \x20 curl {url}/v1/requests?state=rejected\n\
+             \x20 curl -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{example}' {url}/v1/requests\n\
+             \x20 headgate requests --url {url}\n\
+             The configuration is {}.",
+            home.path().join("headgate.toml").display(),
+        ));
+    }
+
+    async fn strike(self) -> Result<(), Failure> {
+        self.stop.cancel();
+        let (stopped, ()) = tokio::join!(self.gateway.stop(DRAIN), self.serving.finished());
+        stopped.map_err(|error| Failure::new(error.to_string()))?;
+        for (_, simulation) in self.platforms {
+            simulation.stop().await;
+        }
+        Ok(())
+    }
+}
+
+/// A card's services, those that are suspended in brackets.
+fn services(card: &Card) -> String {
+    let mut text = String::new();
+    for (id, holding) in &card.services {
+        let (open, close) = if holding.suspended { ("(", ")") } else { ("", "") };
+        let _ = write!(text, "{open}{}{close} ", id.trim_start_matches('0'));
+    }
+    text.trim_end().to_owned()
+}
+
+async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation, Failure> {
+    let cards = protocol.demo.cards.iter().map(|card| (*card).to_owned()).collect();
+    let products = protocol.demo.services.iter().map(|(_, id)| (*id).to_owned()).collect();
+    let settings: Value = toml::from_str(protocol.demo.settings).map_err(|error| Failure::new(error.to_string()))?;
+    let platform = (protocol.platform)(&settings, &Stock { cards, products })
+        .map_err(|error| Failure::new(format!("{}: {error}", protocol.name)))?;
+    let simulation = match protocol.transport {
+        Transport::Stream => simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
+        Transport::Files => simulate::files::serve(platform, &home.join(protocol.name), &[]).await,
+    };
+    simulation.map_err(|error| Failure::new(format!("{} can not be simulated: {error}", protocol.title)))
+}
+
+/// The provider's part of the configuration.
+fn provider(protocol: &Protocol, simulation: &Simulation, home: &Path) -> String {
+    let Protocol { name, demo, .. } = protocol;
+    let services: String = demo.services.iter().map(|(code, id)| format!("{code} = \"{id}\"\n")).collect();
+    let connection = match simulation.address() {
+        Some(address) => format!("address = \"{address}\""),
+        None => format!("directory = \"{}\"", home.join(name).display()),
+    };
+    format!(
+        "\n[[provider]]\nname = \"{name}\"\nprotocol = \"{name}\"\n\n[provider.connection]\n{connection}\n\n\
+         [provider.services]\n{services}\n[provider.settings]\n{}",
+        demo.settings
+    )
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text).map_err(|error| Failure::new(format!("{} can not be written: {error}", file.display())))
 }

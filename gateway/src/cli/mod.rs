@@ -75,8 +75,8 @@ pub fn run() -> ExitCode {
             .command
         {
             Command::Serve(serve) => serve.run(),
-            Command::Demo(demo) => demo.run(),
-            Command::Simulate(simulate) => simulate.run(),
+            Command::Demo(demo) => on_all_cores(demo.run()),
+            Command::Simulate(simulate) => on_all_cores(simulate.run()),
             Command::Send(send) => block_on(send.run()),
             Command::Requests(requests) => block_on(requests.run()),
             Command::Providers(providers) => block_on(providers.run()),
@@ -99,6 +99,16 @@ pub fn run() -> ExitCode {
 fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::new(format!("the runtime can not start: {error}")))?.block_on(work)
+}
+
+/// Runs a server on all cores.
+fn on_all_cores(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("the runtime can not start: {error}")))?;
+    let status = runtime.block_on(work);
+    // A file call that hangs must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    status
 }
 
 #[cfg(test)]

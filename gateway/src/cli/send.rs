@@ -63,7 +63,30 @@ pub(super) struct Send {
 }
 
 impl Send {
+    /// Sends a file to the gateway at `url`, everything else as it is by default.
+    pub(super) fn of(url: &str, file: PathBuf) -> Self {
+        Self {
+            target: Target::at(url),
+            file,
+            concurrency: 1024,
+            wait: 300,
+            idempotency_key: None,
+            output: None,
+            json: false,
+        }
+    }
+
     pub(super) async fn run(self) -> Result<u8, Failure> {
+        let summary = self.deliver().await?;
+        self.report(&summary);
+        match summary.broken_off() {
+            Some(failure) => Err(failure),
+            None => Ok(u8::from(!summary.all_good())),
+        }
+    }
+
+    /// Sends everything and waits for the outcomes.
+    pub(super) async fn deliver(&self) -> Result<Summary, Failure> {
         let mut sink = self.output.as_deref().map(create).transpose()?;
         let (input, total) = self.open().await?;
         let mut client = self.target.connect().await?;
@@ -111,14 +134,11 @@ impl Send {
         reading.abort();
         let read_error = outstanding(&open).error.take();
         summary.unanswered = outstanding(&open).lines.iter().copied().collect();
-        self.report(&summary);
-        if let Some(error) = read_error {
-            return Err(Failure::new(format!("{} could not be read to its end: {error}", self.file.display())));
-        }
-        if broke.is_some() || !summary.unanswered.is_empty() {
-            return Err(summary.broken_off(broke.as_deref()));
-        }
-        Ok(u8::from(!summary.all_good()))
+        summary.broken = match read_error {
+            Some(error) => Some(format!("{} could not be read to its end: {error}", self.file.display())),
+            None => broke.map(|why| format!("the gateway ended the conversation: {why}")),
+        };
+        Ok(summary)
     }
 
     /// The input, and how many lines it has where that can be known.
@@ -135,7 +155,8 @@ impl Send {
         Ok((Box::new(file), total))
     }
 
-    fn report(&self, summary: &Summary) {
+    /// Tells what became of the requests.
+    pub(super) fn report(&self, summary: &Summary) {
         if self.json {
             output::json(&summary.to_json());
             return;
@@ -202,12 +223,14 @@ async fn read(
 
 /// What became of the requests.
 #[derive(Debug, Default)]
-struct Summary {
+pub(super) struct Summary {
     /// By provider, command and outcome.
     counts: BTreeMap<(String, String, String), u64>,
     problems: Vec<String>,
     not_good: u64,
     unanswered: Vec<u64>,
+    /// Why the conversation ended before its end.
+    broken: Option<String>,
 }
 
 impl Summary {
@@ -242,14 +265,24 @@ impl Summary {
         self.not_good == 0
     }
 
-    fn broken_off(&self, why: Option<&str>) -> Failure {
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        let first = self.unanswered.iter().take(10).map(u64::to_string).collect::<Vec<_>>().join(", ");
-        let more = if self.unanswered.len() > 10 { ", ..." } else { "" };
+    /// How many requests did not complete, those that were not accepted included.
+    pub(super) const fn not_completed(&self) -> u64 {
+        self.not_good
+    }
+
+    /// Why nobody can say what became of some lines.
+    fn broken_off(&self) -> Option<Failure> {
         let count = self.unanswered.len();
-        Failure::new(format!("the gateway ended the conversation{why}; {count} lines have no answer ({first}{more})")).help(
+        if self.broken.is_none() && count == 0 {
+            return None;
+        }
+        let why = self.broken.as_deref().unwrap_or("the gateway ended the conversation");
+        let first = self.unanswered.iter().take(10).map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let more = if count > 10 { ", ..." } else { "" };
+        let failure = Failure::new(format!("{why}; {count} lines have no answer ({first}{more})"));
+        Some(failure.help(
             "some of them may have been accepted: send the file again with the same --idempotency-key, or look with `headgate requests`",
-        )
+        ))
     }
 
     fn to_json(&self) -> Value {

@@ -10,7 +10,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
-use crate::config::{self, Loaded, Severity};
+use super::on_all_cores;
+use crate::api::{self, Serving};
+use crate::config::{self, Config, Loaded, Severity};
 use crate::gateway::Gateway;
 use crate::telemetry::metrics;
 
@@ -38,12 +40,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<u8, Failure> {
         let loaded = load(&self.config)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::new(format!("the runtime can not start: {error}")))?;
-        let status = runtime.block_on(serve(&self.config, loaded));
-        // A file call that hangs must not keep the process.
-        runtime.shutdown_timeout(Duration::from_secs(1));
-        status
+        on_all_cores(serve(&self.config, loaded))
     }
 }
 
@@ -89,21 +86,29 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
     let recorder = metrics::start().map_err(|error| Failure::new(format!("metrics can not be recorded: {error}")))?;
     let gateway = Gateway::start(&config).await.map_err(|error| Failure::new(error.to_string()))?;
     let stop = CancellationToken::new();
+    let serving = api::serve(gateway.clone(), &config.server, &config.keys, recorder.clone(), stop.clone())
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
     tokio::spawn(upkeep(recorder));
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(providers = config.providers.len(), "the gateway runs");
+    tracing::info!(address = %serving.http(), providers = config.providers.len(), "the gateway runs");
 
     let drain = loop {
         match signals.next().await {
             Asked::Stop => break config.server.drain_timeout,
-            Asked::Reload => reload(file, &gateway).await,
+            Asked::Reload => reload(file, &gateway, &serving).await,
         }
     };
     notify(&[NotifyState::Stopping]);
     tracing::info!("stopping; a second signal stops at once");
     stop.cancel();
+    // The API ends first: what it accepted until then is what the gateway has to end or keep.
+    let stopping = async {
+        let (stopped, ()) = tokio::join!(gateway.stop(drain), serving.finished());
+        stopped
+    };
     tokio::select! {
-        stopped = gateway.stop(drain) => {
+        stopped = stopping => {
             stopped.map_err(|error| Failure::new(error.to_string()))?;
             tracing::info!("stopped");
             Ok(0)
@@ -116,18 +121,23 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
 }
 
 /// Reads the configuration again. A mistake in it changes nothing.
-async fn reload(file: &Path, gateway: &Gateway) {
+async fn reload(file: &Path, gateway: &Gateway, serving: &Serving) {
     let mut states = vec![NotifyState::Reloading];
     states.extend(NotifyState::monotonic_usec_now().ok());
     notify(&states);
     match load(file) {
         Err(failure) => tracing::error!("the configuration was not taken over: {}", failure.text()),
-        Ok(loaded) => match gateway.reload(&loaded.config).await {
+        Ok(loaded) => match take_over(&loaded.config, gateway, serving).await {
             Ok(()) => tracing::info!(providers = loaded.config.providers.len(), "the configuration was taken over"),
             Err(error) => tracing::error!(%error, "the configuration was not taken over"),
         },
     }
     notify(&[NotifyState::Ready]);
+}
+
+async fn take_over(config: &Config, gateway: &Gateway, serving: &Serving) -> Result<(), Box<dyn std::error::Error>> {
+    serving.reload(config.server.tls.as_ref(), &config.keys)?;
+    Ok(gateway.reload(config).await?)
 }
 
 /// Reads and checks the configuration; warnings go to the log.

@@ -9,8 +9,10 @@ use headgate_codecs::registry::{Protocol, Stock, Transport};
 use headgate_core::platform::{Fault, Platform};
 
 use super::failure::Failure;
-use super::settings;
+use super::{output, settings};
 use crate::config::ServerTls;
+use crate::drive::tls;
+use crate::simulate::{self, Slow};
 
 /// Run a simulated platform: it keeps cards, services, pairings, and refuses what a real one would.
 #[derive(Debug, Args)]
@@ -77,15 +79,36 @@ pub(super) enum Place {
 }
 
 impl Simulate {
-    pub(super) fn run(self) -> Result<u8, Failure> {
-        let plan = self.plan()?;
-        let place = match &plan.place {
-            Place::Listen(address, tls) => format!("{address}{}", if tls.is_some() { ", TLS" } else { "" }),
-            Place::Directory(directory) => directory.display().to_string(),
+    pub(super) async fn run(self) -> Result<u8, Failure> {
+        let Plan { platform, place, faults, delay } = self.plan()?;
+        let platform = match delay {
+            Some(delay) => Box::new(Slow::new(platform, delay)),
+            None => platform,
         };
-        tracing::debug!(place, faults = plan.faults.len(), delay = ?plan.delay, "the plan is good");
-        drop(plan.platform);
-        Err(Failure::new("this build can not run simulated platforms").help("the plan itself is good"))
+        let simulation = match place {
+            Place::Listen(address, tls) => {
+                let tls = tls.as_ref().map(tls::server_config).transpose().map_err(|error| Failure::new(error.to_string()))?;
+                simulate::stream::listen(platform, address, tls)
+                    .await
+                    .map_err(|error| Failure::new(format!("can not listen on {address}: {error}")))?
+            }
+            Place::Directory(home) => simulate::files::serve(platform, &home, &[])
+                .await
+                .map_err(|error| Failure::new(format!("{} can not be used: {error}", home.display())))?,
+        };
+        for fault in faults {
+            simulation.inject(fault).await.map_err(|error| Failure::new(error.to_string()))?;
+        }
+        match simulation.address() {
+            Some(address) => output::line(address),
+            None => output::note("works on the directory"),
+        }
+        output::note("Ctrl-C ends it and prints what it holds.");
+        tokio::signal::ctrl_c().await.map_err(|error| Failure::new(format!("Ctrl-C can not be awaited: {error}")))?;
+        let holdings = simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
+        output::json(&holdings);
+        simulation.stop().await;
+        Ok(0)
     }
 
     /// Checks the arguments and makes the platform.
