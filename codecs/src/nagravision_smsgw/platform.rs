@@ -19,7 +19,7 @@ use headgate_core::{Deadline, Now, Tick};
 
 use self::session::Session;
 use self::state::State;
-use super::profile::{CommandName, FieldName};
+use super::profile::{CommandName, FieldName, find};
 use super::settings::Checked;
 use super::wire::{Body, Header, Message, Values, decode, decode_header, encode};
 use crate::framing::Frame;
@@ -142,6 +142,7 @@ impl SimulatedGateway {
                 (&profile.nack, Body::Nack(values))
             }
         };
+        let body = self.with_reference(body, request.transaction_number);
         let header = Header {
             transaction_number: number,
             command_type: form.command_type,
@@ -164,6 +165,21 @@ impl SimulatedGateway {
             let _ = encode(profile, &Message { number: profile.nack.number, body, ..message }, &mut out);
         }
         out.freeze()
+    }
+
+    /// Adds the platform's own number, where the profile's answers have one.
+    fn with_reference<'a>(&self, body: Body<'a>, number: u64) -> Body<'a> {
+        let profile = &self.checked.profile;
+        let reference = || format!("P{number}");
+        match body {
+            Body::Ack(values) if find(&profile.ack.body, FieldName::Reference).is_some() => {
+                Body::Ack(values.text(FieldName::Reference, reference()))
+            }
+            Body::Nack(values) if find(&profile.nack.body, FieldName::Reference).is_some() => {
+                Body::Nack(values.text(FieldName::Reference, reference()))
+            }
+            body => body,
+        }
     }
 
     fn deliver(&mut self, now: Now, link: LinkId, answer: Bytes, fault: Option<Fault>) {

@@ -1,5 +1,8 @@
 //! Headgate's commands in the platform's words: which messages carry a command, and what each holds.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Bytes, BytesMut};
 use headgate_core::adapter::Rules;
 use headgate_core::body::Refusal;

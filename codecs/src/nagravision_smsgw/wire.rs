@@ -1,4 +1,4 @@
-//! Messages of the SMS gateway, as a [`Profile`] lays them out.
+//! Messages of the SMS gateway, as a [`super::profile::Profile`] lays them out.
 //!
 //! ```text
 //! | root header                          | section        | body                        |

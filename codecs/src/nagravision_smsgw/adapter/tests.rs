@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use headgate_core::adapter::{Effect, Event, Input, LinkId, Output};
-use headgate_core::command::CommandKind;
 use headgate_core::platform::{Card, Fault};
 use serde_json::json;
 
@@ -261,6 +260,18 @@ fn a_platform_that_leaves_a_window_unanswered_is_left() {
 }
 
 #[test]
+fn a_platform_that_answers_late_but_answers_is_kept() {
+    let mut pair = pair_with(json!({"answer_timeout": "1s", "window_per_link": 1}));
+    for id in 1..=100 {
+        pair.platform.inject(Fault::Delay(1_500)).unwrap();
+        pair.submit(id, &add("BASIC"));
+        pair.pass(2 * SECOND);
+        assert_eq!(pair.end(id), "failed no_answer Maybe");
+    }
+    assert_eq!((downs(&pair).len(), pair.noises().len()), (0, 100));
+}
+
+#[test]
 fn duplicate_and_wrong_answers_are_noise() {
     let mut pair = pair();
     pair.platform.inject(Fault::DuplicateAnswer).unwrap();
@@ -455,69 +466,6 @@ fn nothing_of_a_subscriber_is_in_the_log() {
 }
 
 #[test]
-fn rules_name_the_field_at_fault() {
-    let opened = (PROTOCOL.open)(&provider(&services()), &json!({}), 1).unwrap();
-    let refused = |json: &str| {
-        let command = &submission(1, json).request.command.clone();
-        let shared = opened.rules.capabilities().check(command, &provider(&services()).services);
-        let refusal = shared.and_then(|()| opened.rules.check(command)).expect_err(json);
-        (refusal.field.into_owned(), refusal.code)
-    };
-    assert_eq!(refused(&add("BASIC").replace(CARD, "SC1")), ("smartcards".into(), "does_not_fit"));
-    assert_eq!(refused(&add("BASIC").replace("BASIC", "NONE")), ("services/0".into(), "unknown_service"));
-    assert_eq!(
-        refused(&format!(r#"{{"command":"set_pin","smartcard":"{CARD}","pin":"12345"}}"#)),
-        ("pin".into(), "does_not_fit")
-    );
-    assert_eq!(refused(&bark(&"x".repeat(161))), ("message/text".into(), "text_too_long"));
-    assert_eq!(refused(&format!(r#"{{"command":"pair","smartcard":"{CARD}"}}"#)), ("stbs".into(), "missing_field"));
-    assert_eq!(
-        refused(r#"{"command":"add_to_pairing","smartcard":"1","stb":"2"}"#),
-        ("command".into(), "unsupported_command")
-    );
-
-    let profile: serde_json::Value = toml::from_str(&super::super::profile::SHIPPED.replace("[commands.suspend_all]", "[commands.replace_products]").replace(
-        "number = \"2004\"        # ours\nbody = [\n",
-        "number = \"2004\"\nbody = [\n  { field = \"products\", kind = \"list\", width = 3, fields = [{ field = \"product\", kind = \"text\", width = 12 }] },\n",
-    )).unwrap();
-    let opened = (PROTOCOL.open)(&provider(&services()), &json!({"profile": profile}), 1).unwrap();
-    let suspend = submission(1, &format!(r#"{{"command":"suspend","smartcard":"{CARD}"}}"#));
-    assert_eq!(opened.rules.check(&suspend.request.command).unwrap_err().field, "services");
-}
-
-#[test]
-fn only_what_may_be_repeated_says_so() {
-    let opened = (PROTOCOL.open)(&provider(&[]), &json!({}), 1).unwrap();
-    for (kind, rules) in &opened.rules.capabilities().commands {
-        let harmful = matches!(kind, CommandKind::SendMessage | CommandKind::Fingerprint | CommandKind::Raw);
-        assert_eq!((rules.safe_to_repeat, rules.confirmed), (!harmful, false), "{kind}");
-    }
-    assert_eq!(opened.rules.capabilities().commands.len(), 19);
-}
-
-#[test]
-fn wrong_settings_are_told_with_their_path() {
-    for (settings, path) in [
-        (json!({"links": 0}), "links"),
-        (json!({"links": 17}), "links"),
-        (json!({"window_per_link": 0}), "window_per_link"),
-        (json!({"answer_timeout": "0s"}), "answer_timeout"),
-        (json!({"answer_timeout": "soon"}), "answer_timeout"),
-        (json!({"link_check_after": "1ms"}), "link_check_after"),
-        (json!({"reconnect_first": "10s", "reconnect_longest": "1s"}), "reconnect_longest"),
-        (json!({"default_period_days": 0}), "default_period_days"),
-        (json!({"source_id": 10_000}), "source_id"),
-        (json!({"dest_id": 10_000}), "dest_id"),
-        (json!({"time_zone": "Nowhere"}), "time_zone"),
-        (json!({"password": "x"}), "password"),
-        (json!({"speed": 1}), "speed"),
-    ] {
-        let error = (PROTOCOL.open)(&provider(&[]), &settings, 1).err().unwrap_or_else(|| panic!("{settings}"));
-        assert_eq!(error.path, path, "{error}");
-    }
-}
-
-#[test]
 fn days_are_those_of_the_settings_zone() {
     let mut pair = pair_with(json!({"time_zone": "Asia/Nicosia"}));
     let period = r#""BASIC"],"start":"2026-06-30T21:00:00Z","end":"2026-07-31T20:59:59Z""#;
@@ -537,6 +485,67 @@ fn transcripts_are_played_as_they_are_written() {
         let played = transcript::play(&mut *adapter, text);
         assert!(played == text, "{name} came out as:\n{played}");
     }
+}
+
+#[test]
+fn another_profile_makes_another_wire_form() {
+    let profile: serde_json::Value = toml::from_str(
+        r#"
+        name = "other"
+        charset = "latin1"
+        command_type = 1
+        framing = { kind = "delimiter", delimiter = "03", limit = 200 }
+        header = [
+            { field = "literal", kind = "literal", text = "N" },
+            { field = "dest_id", kind = "number", width = 2 },
+            { field = "source_id", kind = "number", width = 2 },
+            { field = "transaction_number", kind = "number", width = 5 },
+        ]
+        section = [{ field = "command_number", kind = "number", width = 3 }]
+        ack = { number = "100", body = [{ field = "reference", kind = "counted", width = 2 }] }
+        nack = { number = "101", body = [{ field = "code", kind = "number", width = 2 }] }
+        codes.busy = { number = "7", text = "busy" }
+        [commands.add_product]
+        number = "2"
+        body = [{ field = "product", kind = "hex", width = 4 }, { field = "card", kind = "number", width = 10 }]
+        [commands.mail]
+        number = "9"
+        body = [{ field = "card", kind = "number", width = 10 }, { field = "text", kind = "text", width = 8 }]
+        "#,
+    )
+    .unwrap();
+    let settings = json!({"profile": profile, "source_id": 5, "dest_id": 6, "link_check_after": "1s"});
+    let opened = (PROTOCOL.open)(&provider(&[("A", "1F"), ("B", "20")]), &settings, 6).unwrap();
+    let mut pair = Pair::new(opened.adapter, (PROTOCOL.platform)(&settings, &Stock::default()).unwrap());
+    pair.submit(1, r#"{"command":"activate_services","smartcard":"77","services":["A","B"]}"#);
+    assert_eq!(pair.end(1), "completed");
+    let exchange = &pair.outcome(1).exchange;
+    assert_eq!(exchange.request, &b"N060500007002001F0000000077\x03N06050000800200200000000077\x03"[..]);
+    assert_eq!(exchange.response, &b"N05060000710002P7\x03N05060000810002P8\x03"[..]);
+    assert_eq!(pair.outcome(1).reference.as_ref().map(|reference| reference.as_str()), Some("P8"));
+    assert_eq!(pair.platform.holdings().cards["77"].services.keys().collect::<Vec<_>>(), ["1F", "20"]);
+
+    // Eight characters of Latin-1 are sixteen bytes of UTF-8.
+    let mail = |text: &str| {
+        format!(r#"{{"command":"send_message","smartcard":"77","message":{{"kind":"mail","text":"{text}"}}}}"#)
+    };
+    let check = |text: &str| {
+        let command = submission(1, &mail(text)).request.command.clone();
+        let services = provider(&[]).services;
+        opened.rules.capabilities().check(&command, &services).and_then(|()| opened.rules.check(&command))
+    };
+    assert_eq!(check("éééééééé"), Ok(()));
+    assert_eq!(check("ééééééééé").unwrap_err().field, "message/text");
+    assert_eq!(check("Καλώς").unwrap_err().code, "does_not_fit");
+    pair.submit(2, &mail("éééééééé"));
+    assert_eq!(pair.platform.holdings().cards["77"].messages, ["éééééééé"]);
+
+    // There is no link check; a code of the simulator that the profile does not name becomes 0.
+    pair.platform.inject(Fault::UnknownCard).unwrap();
+    pair.submit(3, r#"{"command":"activate_services","smartcard":"77","services":["A"]}"#);
+    assert!(pair.end(3).starts_with("rejected 00"), "{}", pair.end(3));
+    pair.pass(30 * SECOND);
+    assert_eq!((pair.sends, downs(&pair).len()), (3, 0));
 }
 
 #[test]

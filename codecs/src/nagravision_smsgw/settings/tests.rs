@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::super::PROTOCOL;
 use super::*;
+use crate::test_support::provider;
 
 const MANUAL: &str = include_str!("../../../../docs/protocols/nagravision-smsgw.md");
 
@@ -35,4 +36,26 @@ fn secrets_are_not_printed() {
     let settings: Value = json!({"user": "u", "password": "hidden-word", "pin_default": "9753"});
     let printed = format!("{:?}", Checked::read(&settings).unwrap());
     assert!(!printed.contains("hidden-word") && !printed.contains("9753"));
+}
+
+#[test]
+fn wrong_settings_are_told_with_their_path() {
+    for (settings, path) in [
+        (json!({"links": 0}), "links"),
+        (json!({"links": 17}), "links"),
+        (json!({"window_per_link": 0}), "window_per_link"),
+        (json!({"answer_timeout": "0s"}), "answer_timeout"),
+        (json!({"answer_timeout": "soon"}), "answer_timeout"),
+        (json!({"link_check_after": "1ms"}), "link_check_after"),
+        (json!({"reconnect_first": "10s", "reconnect_longest": "1s"}), "reconnect_longest"),
+        (json!({"default_period_days": 0}), "default_period_days"),
+        (json!({"source_id": 10_000}), "source_id"),
+        (json!({"dest_id": 10_000}), "dest_id"),
+        (json!({"time_zone": "Nowhere"}), "time_zone"),
+        (json!({"password": "x"}), "password"),
+        (json!({"speed": 1}), "speed"),
+    ] {
+        let error = (PROTOCOL.open)(&provider(&[]), &settings, 1).err().unwrap_or_else(|| panic!("{settings}"));
+        assert_eq!(error.path, path, "{error}");
+    }
 }
