@@ -54,7 +54,7 @@ impl Preference {
                 && name.trim_end().eq_ignore_ascii_case("wait")
                 && let Ok(seconds) = seconds.trim_matches([' ', '"']).parse()
             {
-                preference.wait.get_or_insert(Duration::from_secs(seconds).min(WAIT_LIMIT));
+                preference.wait.get_or_insert_with(|| Duration::from_secs(seconds).min(WAIT_LIMIT));
             }
         }
         preference
@@ -67,7 +67,7 @@ impl Preference {
 
     /// The wait of a call that waits unless it is told otherwise.
     pub(super) fn wait_or(self, default: Duration) -> Option<Duration> {
-        self.wait.or((!self.respond_async).then_some(default))
+        self.wait.or_else(|| (!self.respond_async).then_some(default))
     }
 }
 

@@ -249,12 +249,13 @@ struct Limits {
 }
 
 fn router<F: Front>(api: Shared<F>) -> Router {
-    let empty = Router::new()
+    let known = routes::<F>().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    known
         .fallback(async || Problem::not_found("path; /openapi.json lists them"))
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::MethodNotAllowed, "method_not_allowed", "the header Allow lists the methods")
-        });
-    routes::<F>().into_iter().fold(empty, |router, (path, methods)| router.route(path, methods)).with_state(api)
+        })
+        .with_state(api)
 }
 
 /// Every call.

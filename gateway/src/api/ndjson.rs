@@ -129,7 +129,7 @@ impl<F: Front> Talk<'_, F> {
         let mut lanes = Lanes::default();
         let mut pending = FuturesUnordered::new();
         let mut reading = true;
-        loop {
+        while reading || !pending.is_empty() {
             let in_work = pending.len();
             let written = tokio::select! {
                 biased;
@@ -153,7 +153,6 @@ impl<F: Front> Talk<'_, F> {
                 },
                 () = self.api.stop.cancelled(), if reading => { reading = false; Ok(()) }
                 () = out.closed() => Err(Gone),
-                else => return,
             };
             if written.is_err() {
                 return;

@@ -264,7 +264,7 @@ impl<'a> View<'a> {
             expires: asked.expires,
             state,
             crm_state: state.in_three(),
-            attempts: finish.map_or(u32::from(state == State::Sent), |finish| finish.attempts),
+            attempts: finish.map_or_else(|| u32::from(state == State::Sent), |finish| finish.attempts),
             created: made_at(id),
             sent: finish.and_then(|finish| finish.sent_at),
             finished: finish.map(|finish| finish.finished_at),
