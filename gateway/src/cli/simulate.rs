@@ -9,6 +9,7 @@ use headgate_codecs::registry::{Protocol, Stock, Transport};
 use headgate_core::platform::{Fault, Platform};
 
 use super::failure::Failure;
+use super::late::Late;
 use super::settings;
 use crate::config::ServerTls;
 
@@ -50,7 +51,7 @@ pub(super) struct Simulate {
     /// Misbehave once this way, at the next request it applies to. May be given many times.
     #[arg(long, value_name = "KIND[:ARG]", value_parser = fault)]
     fault: Vec<Fault>,
-    /// Answer every request this much later, as in 50ms.
+    /// Do everything this much later, as in 50ms.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     delay: Option<Duration>,
 }
@@ -63,8 +64,6 @@ pub(super) struct Plan {
     pub(super) place: Place,
     /// How it misbehaves first.
     pub(super) faults: Vec<Fault>,
-    /// How late every answer is.
-    pub(super) delay: Option<Duration>,
 }
 
 /// Where a simulated platform works.
@@ -83,7 +82,7 @@ impl Simulate {
             Place::Listen(address, tls) => format!("{address}{}", if tls.is_some() { ", TLS" } else { "" }),
             Place::Directory(directory) => directory.display().to_string(),
         };
-        tracing::debug!(place, faults = plan.faults.len(), delay = ?plan.delay, "the plan is good");
+        tracing::debug!(place, faults = plan.faults.len(), "the plan is good");
         drop(plan.platform);
         Err(Failure::new("this build can not run simulated platforms").help("the plan itself is good"))
     }
@@ -99,7 +98,11 @@ impl Simulate {
         let values = settings::settings(self.settings.as_deref())?;
         let platform = (protocol.platform)(&values, &stock)
             .map_err(|error| settings::refused(&error, self.settings.as_deref()))?;
-        Ok(Plan { platform, place, faults: self.fault, delay: self.delay })
+        let platform = match self.delay {
+            Some(delay) => Box::new(Late::new(platform, delay)),
+            None => platform,
+        };
+        Ok(Plan { platform, place, faults: self.fault })
     }
 
     fn place(&self, protocol: &Protocol) -> Result<Place, Failure> {
