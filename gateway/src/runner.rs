@@ -5,13 +5,14 @@
 //! the store are handed work and report back. Inputs that have piled up are taken in one go, which is what makes
 //! large writes and large commits under load.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
 use headgate_core::Tick;
+use headgate_core::adapter::LinkId;
 use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
@@ -121,7 +122,7 @@ pub(crate) fn start(parts: Parts) -> Result<(mpsc::Sender<Message>, JoinHandle<(
         metrics: parts.metrics,
         waiters: HashMap::new(),
         calls: Vec::new(),
-        links_up: 0,
+        links_up: BTreeSet::new(),
         trouble: None,
         effective: parts.effective,
         draining: false,
@@ -142,7 +143,7 @@ struct Task {
     metrics: ProviderMetrics,
     waiters: HashMap<RequestId, Waiter>,
     calls: Vec<StoreCall>,
-    links_up: usize,
+    links_up: BTreeSet<LinkId>,
     trouble: Option<String>,
     effective: bool,
     draining: bool,
@@ -218,7 +219,7 @@ impl Task {
                 // Whoever asked may have gone: nothing is lost with the answer.
                 let _ = reply.send(RunnerStatus {
                     load: self.engine.load(now),
-                    links_up: self.links_up,
+                    links_up: self.links_up.len(),
                     trouble: self.trouble.clone(),
                     effective: self.effective,
                 });
@@ -331,15 +332,17 @@ impl Task {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::LinkUp(link) => {
-                self.links_up += 1;
-                self.metrics.links_up(self.links_up);
+                self.links_up.insert(link);
+                self.metrics.links_up(self.links_up.len());
                 self.trouble = None;
                 tracing::info!(link = link.0, "link up");
             }
             Notice::LinkDown(link, failure) => {
-                self.links_up = self.links_up.saturating_sub(1);
-                self.metrics.links_up(self.links_up);
-                self.metrics.link_lost();
+                // A link that never came up is not one that was lost.
+                if self.links_up.remove(&link) {
+                    self.metrics.links_up(self.links_up.len());
+                    self.metrics.link_lost();
+                }
                 tracing::warn!(link = link.0, reason = %failure, "link down");
                 self.trouble = Some(failure.to_string());
             }

@@ -70,7 +70,11 @@ impl Listing {
 
     /// Writes it; `nothing` instead of an empty one.
     pub(super) fn print(&self, nothing: &str) {
-        if self.0.is_empty() { note(nothing) } else { line(&self.0) }
+        if self.0.is_empty() {
+            note(nothing);
+        } else {
+            self.0.lines().for_each(|row| line(row.trim_end()));
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use headgate_codecs::registry::{Protocol, Stock, Transport};
 use headgate_core::platform::{Fault, Platform};
 
 use super::failure::Failure;
+use super::late::Late;
 use super::{output, settings};
 use crate::config::ServerTls;
 use crate::drive::tls;
-use crate::simulate::{self, Slow};
+use crate::simulate;
 
 /// Run a simulated platform: it keeps cards, services, pairings, and refuses what a real one would.
 #[derive(Debug, Args)]
@@ -52,7 +53,7 @@ pub(super) struct Simulate {
     /// Misbehave once this way, at the next request it applies to. May be given many times.
     #[arg(long, value_name = "KIND[:ARG]", value_parser = fault)]
     fault: Vec<Fault>,
-    /// Answer every request this much later, as in 50ms.
+    /// Do everything this much later, as in 50ms.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     delay: Option<Duration>,
 }
@@ -65,8 +66,6 @@ pub(super) struct Plan {
     pub(super) place: Place,
     /// How it misbehaves first.
     pub(super) faults: Vec<Fault>,
-    /// How late every answer is.
-    pub(super) delay: Option<Duration>,
 }
 
 /// Where a simulated platform works.
@@ -80,11 +79,7 @@ pub(super) enum Place {
 
 impl Simulate {
     pub(super) async fn run(self) -> Result<u8, Failure> {
-        let Plan { platform, place, faults, delay } = self.plan()?;
-        let platform = match delay {
-            Some(delay) => Box::new(Slow::new(platform, delay)),
-            None => platform,
-        };
+        let Plan { platform, place, faults } = self.plan()?;
         let simulation = match place {
             Place::Listen(address, tls) => {
                 let tls = tls.as_ref().map(tls::server_config).transpose().map_err(|error| Failure::new(error.to_string()))?;
@@ -122,7 +117,11 @@ impl Simulate {
         let values = settings::settings(self.settings.as_deref())?;
         let platform = (protocol.platform)(&values, &stock)
             .map_err(|error| settings::refused(&error, self.settings.as_deref()))?;
-        Ok(Plan { platform, place, faults: self.fault, delay: self.delay })
+        let platform = match self.delay {
+            Some(delay) => Box::new(Late::new(platform, delay)),
+            None => platform,
+        };
+        Ok(Plan { platform, place, faults: self.fault })
     }
 
     fn place(&self, protocol: &Protocol) -> Result<Place, Failure> {

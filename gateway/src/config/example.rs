@@ -104,7 +104,7 @@ fn sample(property: &Value) -> Option<String> {
 fn comment(text: &str, out: &mut String) {
     // Marks of sources are escaped for rustdoc.
     let text = text.replace("\\[", "[").replace("\\]", "]");
-    for paragraph in text.lines().filter(|line| !line.trim().is_empty()) {
+    for paragraph in text.split("\n\n") {
         let mut line = String::from("#");
         for word in paragraph.split_whitespace() {
             if line.chars().count() + word.chars().count() > 100 {

@@ -4,10 +4,7 @@
 //! One task owns the platform, and carries out its effects with the same drivers as the gateway's.
 
 pub mod files;
-mod slow;
 pub mod stream;
-
-pub use slow::Slow;
 
 use std::net::SocketAddr;
 

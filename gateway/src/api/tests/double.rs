@@ -157,7 +157,7 @@ impl Front for Double {
             in_flight: 0,
             breaker: "closed",
             trouble: None,
-            capabilities: Arc::new(Capabilities::default()),
+            capabilities: Capabilities::default(),
         };
         NAMES.iter().map(status).collect()
     }
@@ -318,6 +318,10 @@ impl Store for Memory {
 
     fn unfinished(&self, _: ProviderName) -> BoxFuture<'_, Result<Vec<Recovered>, StoreError>> {
         unreachable!("the API recovers nothing")
+    }
+
+    fn unfinished_counts(&self) -> BoxFuture<'_, Result<Vec<(ProviderName, u64)>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn last_number(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
