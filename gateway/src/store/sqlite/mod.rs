@@ -1,7 +1,7 @@
-//! The store in one SQLite file: one thread writes ([`writer`]), a few connections read beside it ([`reader`]).
+//! The store in one SQLite file: one thread writes (`writer`), a few connections read beside it (`reader`).
 //!
-//! [`schema`] opens and migrates the file; [`group`] and [`fate`] tell what a group of changes does to it; [`row`]
-//! and [`query`] read it.
+//! `schema` opens and migrates the file; `group` and `fate` tell what a group of changes does to it; `row` and
+//! `query` read it.
 
 use std::sync::{Arc, mpsc};
 
