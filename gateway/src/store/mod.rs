@@ -37,6 +37,9 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(opened.map_err(|error| StoreError::Failed(error.to_string()))??))
 }
 
+/// The request that has an idempotency key, and the SHA-256 digest of the body it came with.
+pub type KeyHolder = (RequestId, [u8; 32]);
+
 /// What became of changes.
 #[derive(Debug)]
 pub enum StoreReport {
@@ -68,7 +71,7 @@ pub trait Store: Send + Sync + 'static {
     fn requests(&self, filter: Filter, page: Page) -> BoxFuture<'_, Result<Listing, StoreError>>;
 
     /// The request an idempotency key was accepted with, and the digest of the body it came with.
-    fn by_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<(RequestId, [u8; 32])>, StoreError>>;
+    fn by_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KeyHolder>, StoreError>>;
 
     /// The requests of a provider that have not ended, by number: what an engine recovers.
     fn unfinished(&self, provider: ProviderName) -> BoxFuture<'_, Result<Vec<Recovered>, StoreError>>;

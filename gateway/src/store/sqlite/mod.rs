@@ -1,7 +1,7 @@
-//! The store in one SQLite file: one thread writes ([`writer`]), a few connections read beside it ([`reader`]).
+//! The store in one SQLite file: one thread writes (`writer`), a few connections read beside it (`reader`).
 //!
-//! [`schema`] opens and migrates the file; [`group`] and [`fate`] tell what a group of changes does to it; [`row`]
-//! and [`query`] read it.
+//! `schema` opens and migrates the file; `group` and `fate` tell what a group of changes does to it; `row` and
+//! `query` read it.
 
 use std::sync::{Arc, mpsc};
 
@@ -12,10 +12,11 @@ use headgate_core::text::ProviderName;
 use rusqlite::OptionalExtension;
 use tokio::sync::{broadcast, oneshot};
 
+use self::query::Unfinished;
 use self::reader::Readers;
 use self::writer::{Batch, GROUP_LIMIT, Job, Keep, Unreadable, Writer};
 use super::{
-    BoxFuture, Filter, Listing, Page, RefusedBy, ReportSender, StateChange, Store, StoreError, StoreReport,
+    BoxFuture, Filter, KeyHolder, Listing, Page, RefusedBy, ReportSender, StateChange, Store, StoreError, StoreReport,
     StoredRequest,
 };
 use crate::config::StoreConfig;
@@ -99,7 +100,7 @@ impl Store for SqliteStore {
         Box::pin(self.readers.read(move |conn| query::page(conn, &filter, page)))
     }
 
-    fn by_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<(RequestId, [u8; 32])>, StoreError>> {
+    fn by_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KeyHolder>, StoreError>> {
         let key = key.to_owned();
         Box::pin(self.readers.read(move |conn| {
             let sql = "SELECT r.id, k.digest FROM keys k JOIN requests r ON r.number = k.number WHERE k.key = ?1";
@@ -114,7 +115,7 @@ impl Store for SqliteStore {
             let rows = self.readers.read(move |conn| query::unfinished(conn, provider.as_str())).await?;
             let mut readable = Vec::with_capacity(rows.len());
             let mut unreadable = Vec::new();
-            for (number, sent, request) in rows {
+            for Unfinished { number, sent, request } in rows {
                 let request = match request {
                     Ok(request) => recovered(&request),
                     Err(StoreError::Damaged(what)) => Err(what),

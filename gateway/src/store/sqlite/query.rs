@@ -49,11 +49,17 @@ pub(super) fn readable<T>(result: Result<T, StoreError>) -> Result<Option<T>, St
     }
 }
 
-/// The requests of a provider that have not ended, by number, each read or not.
-pub(super) fn unfinished(
-    conn: &Connection,
-    provider: &str,
-) -> Result<Vec<(u64, bool, Result<StoredRequest, StoreError>)>, StoreError> {
+/// A request that has not ended.
+pub(super) struct Unfinished {
+    pub(super) number: u64,
+    /// Whether it had gone out.
+    pub(super) sent: bool,
+    /// The request, or what of it is damaged.
+    pub(super) request: Result<StoredRequest, StoreError>,
+}
+
+/// The requests of a provider that have not ended, by number.
+pub(super) fn unfinished(conn: &Connection, provider: &str) -> Result<Vec<Unfinished>, StoreError> {
     let numbers = "SELECT number, state FROM requests INDEXED BY requests_unfinished
         WHERE state < 2 AND state IN (0, 1) AND provider = (SELECT code FROM names WHERE name = ?1) ORDER BY number";
     let numbers = conn
@@ -71,7 +77,8 @@ pub(super) fn unfinished(
             Some(row) => row::stored(row),
             None => Err(StoreError::Damaged(format!("the command of request {number}"))),
         };
-        all.push((unsigned(number), state == 1, request));
+        let sent = state == row::state_code(State::Sent);
+        all.push(Unfinished { number: unsigned(number), sent, request });
     }
     Ok(all)
 }

@@ -83,6 +83,8 @@ pub(super) struct Writer {
     trimmed: u64,
     /// Whether commits wait for the disk at present.
     synchronous: bool,
+    /// Whether the last group failed, so that a full disk is logged once.
+    troubled: bool,
     backlog: Backlog,
     _lock: Lock,
 }
@@ -121,6 +123,7 @@ impl Writer {
             sequence,
             trimmed: oldest.saturating_sub(1),
             synchronous: true,
+            troubled: false,
             backlog: Backlog::default(),
             _lock: lock,
         })
@@ -228,6 +231,9 @@ impl Writer {
         refused.extend(written.refused.drain(..));
         self.trimmed = trimmed;
         self.publish(written);
+        if std::mem::take(&mut self.troubled) {
+            tracing::info!("the store can be written again");
+        }
         Ok(refused)
     }
 
@@ -264,7 +270,9 @@ impl Writer {
         let delay = self.backlog.delay;
         self.backlog.delay = if delay.is_zero() { FIRST_DELAY } else { (delay * 2).min(LONGEST_DELAY) };
         self.backlog.why = error.to_string();
-        tracing::error!(%error, retry_after = ?self.backlog.delay, "the store can not be written");
+        if !std::mem::replace(&mut self.troubled, true) {
+            tracing::error!(%error, "the store can not be written; new requests are refused until it can");
+        }
     }
 
     /// Refuses the accepts at once, and keeps everything else until it goes through.
@@ -284,7 +292,7 @@ impl Writer {
         }
         if self.backlog.batches.is_empty() {
             // Nothing has to be kept, so the next accept may try its luck.
-            self.backlog = Backlog { why: std::mem::take(&mut self.backlog.why), ..Backlog::default() };
+            self.backlog = Backlog::default();
         } else if self.backlog.retry.is_none() {
             self.backlog.retry = Some(Instant::now() + self.backlog.delay);
         }
@@ -308,7 +316,6 @@ impl Writer {
             }
         }
         self.backlog = Backlog::default();
-        tracing::info!("the store can be written again");
     }
 
     /// Ends requests that can not be read. Their rows are not looked at, for those are what is wrong.
