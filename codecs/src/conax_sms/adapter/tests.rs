@@ -387,11 +387,12 @@ fn draining_sends_what_was_gathered() {
 }
 
 /// A little of everything, on a platform that does not know card 3.
-fn mixture(crash: Option<(usize, Crash)>) -> World {
+fn mixture(crash: Option<(usize, Crash)>, again: Option<usize>) -> World {
     let known: Vec<String> = [1, 2, 4, 5].into_iter().map(card).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut w = World::new(json!({"max_ids_per_file": 2}), &known);
     w.crash = crash.map(|(at, when)| (w.effects + at, when));
+    w.crash_again = again;
     w.submit(activate(&[1], &["GOLD", "SPORT"]));
     w.submit(activate(&[3], &["GOLD"]));
     w.submit(activate(&[1, 2, 4], &["KIDS"]));
@@ -407,7 +408,7 @@ fn mixture(crash: Option<(usize, Crash)>) -> World {
 
 #[test]
 fn a_restart_at_any_effect_loses_nothing_and_doubles_nothing() {
-    let whole = mixture(None);
+    let whole = mixture(None, None);
     let mut expected = whole.holdings().clone();
     expected.applied = 0;
     let verdicts = |w: &World| -> Vec<String> {
@@ -421,12 +422,18 @@ fn a_restart_at_any_effect_loses_nothing_and_doubles_nothing() {
     assert_eq!(verdicts(&whole).iter().filter(|v| *v == "ERR_CARDNUM").count(), 2);
     assert!(whole.effects > 60, "{}", whole.effects);
     for at in 1..=whole.effects {
-        for when in [Crash::Before, Crash::After] {
-            let w = mixture(Some((at, when)));
+        for (when, again) in [
+            (Crash::Before, None),
+            (Crash::After, None),
+            (Crash::Before, Some(1)),
+            (Crash::After, Some(2)),
+            (Crash::After, Some(5)),
+        ] {
+            let w = mixture(Some((at, when)), again);
             let mut held = w.holdings().clone();
             held.applied = 0;
-            assert_eq!(held, expected, "crash {when:?} effect {at}");
-            assert_eq!(verdicts(&w), verdicts(&whole), "crash {when:?} effect {at}");
+            assert_eq!(held, expected, "crash {when:?} effect {at}, again {again:?}");
+            assert_eq!(verdicts(&w), verdicts(&whole), "crash {when:?} effect {at}, again {again:?}");
         }
     }
 }
@@ -466,7 +473,7 @@ fn a_strangers_file_of_the_recorded_name_is_not_believed() {
 
 #[test]
 fn nothing_printed_shows_a_number_or_a_text() {
-    let w = mixture(None);
+    let w = mixture(None, None);
     for line in &w.log {
         assert!(!line.contains("1450000") && !line.contains("HELLO") && !line.contains("OTHER"), "{line}");
     }
