@@ -40,6 +40,7 @@ fn transcripts_play_as_written() {
         ("bad_card", include_str!("transcripts/bad_card.txt")),
         ("status", include_str!("transcripts/status.txt")),
         ("restart", include_str!("transcripts/restart.txt")),
+        ("not_taken", include_str!("transcripts/not_taken.txt")),
         ("link", include_str!("transcripts/link.txt")),
     ] {
         let played = Player::new().play(text);
@@ -132,6 +133,7 @@ impl Player {
             "recorded" => Done::Recorded,
             "absent" => error(FileErrorKind::NotFound, "no such file", Sent::No),
             "exists" => error(FileErrorKind::Exists, "file exists", Sent::No),
+            "denied" => error(FileErrorKind::Denied, rest, Sent::No),
             "down" => error(FileErrorKind::Link, rest, Sent::No),
             "broken" => error(FileErrorKind::Link, rest, Sent::Maybe),
             _ => panic!("{text}"),

@@ -206,6 +206,11 @@ impl ConaxAdapter {
         self.numbers.occupied(number);
         let Some(flight) = self.flights.remove(&number) else { return };
         self.numbers.release(number);
+        for member in &flight.members {
+            if let Some(job) = self.jobs.get_mut(&member.job) {
+                job.was_not_in(flight.name);
+            }
+        }
         match self.numbers.take() {
             Some(next) => self.depart(Batch { ask: flight.ask, members: flight.members }, next),
             None => {

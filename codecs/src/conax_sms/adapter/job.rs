@@ -29,7 +29,8 @@ pub(super) struct Job {
     /// Some of it has been written to the server at some time.
     written: bool,
     ending: Option<Verdict>,
-    files: String,
+    /// The files it was in, the newest last.
+    files: Vec<FileName>,
     request_bytes: Vec<u8>,
     response_bytes: Vec<u8>,
     services: Vec<HeldServices>,
@@ -48,7 +49,7 @@ impl Job {
             outstanding: 0,
             written: false,
             ending: None,
-            files: String::new(),
+            files: Vec::new(),
             request_bytes: Vec::new(),
             response_bytes: Vec::new(),
             services: Vec::new(),
@@ -146,13 +147,12 @@ impl Job {
     pub(super) fn enter(&mut self, part: usize, name: FileName) {
         self.written = true;
         self.set(part, Stand::In(name.number));
-        let text = name.to_string();
-        if self.files.len() + text.len() < NAMES_LIMIT {
-            if !self.files.is_empty() {
-                self.files.push(',');
-            }
-            self.files.push_str(&text);
-        }
+        self.files.push(name);
+    }
+
+    /// A file of that name was not ours.
+    pub(super) fn was_not_in(&mut self, name: FileName) {
+        self.files.retain(|file| *file != name);
     }
 
     /// Notes how a part ended. It stays outstanding until [`Job::settle`].
@@ -201,12 +201,28 @@ impl Job {
             None if self.done < self.parts.len() => return None,
             None => Verdict::Completed(self.answer()),
         };
-        let reference = PlatformReference::new(&self.files).ok();
+        let reference = PlatformReference::new(&self.names()).ok();
         let exchange = Exchange {
             request: std::mem::take(&mut self.request_bytes).into(),
             response: std::mem::take(&mut self.response_bytes).into(),
         };
         Some(Outcome { verdict, reference, exchange })
+    }
+
+    /// As many names as a reference holds.
+    fn names(&self) -> String {
+        let mut names = String::new();
+        for file in &self.files {
+            let name = file.to_string();
+            if names.len() + 1 + name.len() > NAMES_LIMIT {
+                break;
+            }
+            if !names.is_empty() {
+                names.push(',');
+            }
+            names.push_str(&name);
+        }
+        names
     }
 
     fn answer(&mut self) -> Option<Answer> {

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use headgate_core::adapter::{Adapter, SubmissionId};
+use headgate_core::adapter::{Adapter, FileCall, SubmissionId};
 use headgate_core::failure::{Retry, Sent};
 use headgate_core::outcome::{Answer, Verdict};
 use headgate_core::platform::{Fault, Platform};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::world::{Crash, World};
@@ -280,12 +281,27 @@ fn a_refusal_nobody_explains_ends_after_a_while() {
     let id = w.submit(activate(&[1], &["GOLD"]));
     w.run(3 * SECOND);
     let contents = w.file("autreq/req/ps000001.emm");
-    w.files.call(&headgate_core::adapter::FileCall::Delete { path: "autreq/req/ps000001.emm".into() }).unwrap();
+    w.files.call(&FileCall::Delete { path: "autreq/req/ps000001.emm".into() }).unwrap();
     w.files.write("autreq/err/ps000001.emm", contents);
     w.run(30 * SECOND);
     assert!(w.outcomes.is_empty());
     w.run_out();
     assert_eq!(w.rejected(id).code, "unexplained_refusal");
+}
+
+#[test]
+fn the_second_place_of_refusals_is_read_too() {
+    let mut w = World::new(json!({"directories": {"second_errors_file": "aut/err/errors.txt"}}), &[]);
+    w.platform_asleep = true;
+    let id = w.submit(activate(&[1], &["GOLD"]));
+    w.run(3 * SECOND);
+    let contents = w.file("autreq/req/ps000001.emm");
+    w.files.call(&FileCall::Delete { path: "autreq/req/ps000001.emm".into() }).unwrap();
+    w.files.write("autreq/err/ps000001.emm", contents);
+    w.files.write("aut/err/errors.txt", &b"ps000001.emm\r\nERR_DATES,4\r\n"[..]);
+    w.run_out();
+    assert_eq!(w.rejected(id).code, "ERR_DATES");
+    assert!(w.paths().is_empty(), "{:?}", w.paths());
 }
 
 #[test]
@@ -370,7 +386,7 @@ fn when_every_number_is_used_nothing_is_taken_until_one_is_free() {
     w.run(MINUTE);
     assert_eq!((w.outcomes.len(), w.adapter.capacity()), (2, 0));
     assert!(w.log.iter().any(|line| line.contains("no transaction number is free")));
-    w.files.call(&headgate_core::adapter::FileCall::Delete { path: "autreq/ok/ps000001.emm".into() }).unwrap();
+    w.files.call(&FileCall::Delete { path: "autreq/ok/ps000001.emm".into() }).unwrap();
     w.run_out();
     assert_eq!(w.outcomes.len(), 3);
 }
@@ -387,11 +403,12 @@ fn draining_sends_what_was_gathered() {
 }
 
 /// A little of everything, on a platform that does not know card 3.
-fn mixture(crash: Option<(usize, Crash)>) -> World {
+fn mixture(crash: Option<(usize, Crash)>, again: Option<usize>) -> World {
     let known: Vec<String> = [1, 2, 4, 5].into_iter().map(card).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut w = World::new(json!({"max_ids_per_file": 2}), &known);
     w.crash = crash.map(|(at, when)| (w.effects + at, when));
+    w.crash_again = again;
     w.submit(activate(&[1], &["GOLD", "SPORT"]));
     w.submit(activate(&[3], &["GOLD"]));
     w.submit(activate(&[1, 2, 4], &["KIDS"]));
@@ -407,7 +424,7 @@ fn mixture(crash: Option<(usize, Crash)>) -> World {
 
 #[test]
 fn a_restart_at_any_effect_loses_nothing_and_doubles_nothing() {
-    let whole = mixture(None);
+    let whole = mixture(None, None);
     let mut expected = whole.holdings().clone();
     expected.applied = 0;
     let verdicts = |w: &World| -> Vec<String> {
@@ -421,12 +438,18 @@ fn a_restart_at_any_effect_loses_nothing_and_doubles_nothing() {
     assert_eq!(verdicts(&whole).iter().filter(|v| *v == "ERR_CARDNUM").count(), 2);
     assert!(whole.effects > 60, "{}", whole.effects);
     for at in 1..=whole.effects {
-        for when in [Crash::Before, Crash::After] {
-            let w = mixture(Some((at, when)));
+        for (when, again) in [
+            (Crash::Before, None),
+            (Crash::After, None),
+            (Crash::Before, Some(1)),
+            (Crash::After, Some(2)),
+            (Crash::After, Some(5)),
+        ] {
+            let w = mixture(Some((at, when)), again);
             let mut held = w.holdings().clone();
             held.applied = 0;
-            assert_eq!(held, expected, "crash {when:?} effect {at}");
-            assert_eq!(verdicts(&w), verdicts(&whole), "crash {when:?} effect {at}");
+            assert_eq!(held, expected, "crash {when:?} effect {at}, again {again:?}");
+            assert_eq!(verdicts(&w), verdicts(&whole), "crash {when:?} effect {at}, again {again:?}");
         }
     }
 }
@@ -466,8 +489,93 @@ fn a_strangers_file_of_the_recorded_name_is_not_believed() {
 
 #[test]
 fn nothing_printed_shows_a_number_or_a_text() {
-    let w = mixture(None);
+    let w = mixture(None, None);
     for line in &w.log {
         assert!(!line.contains("1450000") && !line.contains("HELLO") && !line.contains("OTHER"), "{line}");
+    }
+}
+
+/// What can happen to a gateway.
+#[derive(Clone, Debug)]
+enum Happening {
+    Message { express: bool },
+    Activation,
+    Time(u64),
+    Restart,
+    Crash { after: usize },
+    ServerDown(u64),
+    LostPut,
+    PlatformSleeps(u64),
+    Fault(Fault),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        4 => any::<bool>().prop_map(|express| Happening::Message { express }),
+        3 => Just(Happening::Activation),
+        3 => (100..5_000_u64).prop_map(Happening::Time),
+        1 => Just(Happening::Restart),
+        2 => (1..12_usize).prop_map(|after| Happening::Crash { after }),
+        1 => (1..90_u64).prop_map(Happening::ServerDown),
+        1 => Just(Happening::LostPut),
+        1 => (1..30_u64).prop_map(Happening::PlatformSleeps),
+        2 => prop_oneof![
+            Just(Fault::HalfFrame), Just(Fault::Garbage), Just(Fault::UnknownCard), Just(Fault::Delay(7_000)), Just(Fault::Silence),
+        ].prop_map(Happening::Fault),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_messages_come_once_and_outcomes_are_true(happenings in prop::collection::vec(happening(), 1..60)) {
+        let mut w = World::new(json!({"max_ids_per_file": 4, "answer_timeout": "5m"}), &[]);
+        let mut messages = Vec::new();
+        let mut activations = Vec::new();
+        for (n, happening) in happenings.into_iter().enumerate() {
+            let n = n as u64;
+            match happening {
+                Happening::Message { express } => {
+                    let mut body = message(n, if n % 2 == 0 { "EVEN" } else { "ODD" });
+                    body["priority"] = if express { "express" } else { "regular" }.into();
+                    messages.push((n, w.submit(body)));
+                }
+                Happening::Activation => activations.push((n, w.submit(activate(&[n], &["GOLD", "SPORT"])))),
+                Happening::Time(millis) => w.run(Duration::from_millis(millis)),
+                Happening::Restart => w.restart(),
+                Happening::Crash { after } => w.crash = Some((w.effects + after, Crash::After)),
+                Happening::ServerDown(seconds) => {
+                    w.crash = None;
+                    w.files.set_down(true);
+                    w.run(SECOND * seconds as u32);
+                    w.files.set_down(false);
+                }
+                Happening::LostPut => w.lost_puts += 1,
+                Happening::PlatformSleeps(seconds) => {
+                    w.platform_asleep = true;
+                    w.run(SECOND * seconds as u32);
+                    w.platform_asleep = false;
+                }
+                Happening::Fault(fault) => w.platform.inject(fault).unwrap(),
+            }
+        }
+        w.crash = None;
+        w.run_out();
+        for (n, id) in messages {
+            let shown = w.holdings().cards.get(&card(n)).map_or(0, |card| card.messages.len());
+            let fits = match &w.outcomes[&id].verdict {
+                Verdict::Completed(_) => shown == 1,
+                Verdict::Rejected(failure) => shown == 0 && failure.code == "ERR_CARDNUM",
+                Verdict::Failed(failure) if failure.sent == Sent::No => shown == 0,
+                Verdict::Failed(_) => shown <= 1,
+            };
+            prop_assert!(fits, "message {n} was shown {shown} times: {:?}", w.outcomes[&id].verdict);
+        }
+        for (n, id) in activations {
+            if w.completed(id) {
+                prop_assert_eq!(w.services_of(&card(n)), ["41", "42"]);
+            }
+        }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) effects: usize,
     /// The adapter is dropped at this effect: before it is carried out, or after.
     pub(crate) crash: Option<(usize, Crash)>,
+    /// So many effects after the restart it is dropped once more.
+    pub(crate) crash_again: Option<usize>,
     /// So many of the next puts are carried out, but their answers lost.
     pub(crate) lost_puts: usize,
     pub(crate) platform_asleep: bool,
@@ -87,6 +89,7 @@ impl World {
             log: Vec::new(),
             effects: 0,
             crash: None,
+            crash_again: None,
             lost_puts: 0,
             platform_asleep: false,
             settings,
@@ -153,7 +156,7 @@ impl World {
                 Output::Do(id, effect) => {
                     self.log.push(format!("{effect:?}"));
                     self.effects += 1;
-                    let crash = self.crash.take_if(|(at, _)| *at == self.effects).map(|(_, when)| when);
+                    let crash = self.crash.take_if(|(at, _)| *at <= self.effects).map(|(_, when)| when);
                     if crash == Some(Crash::Before) {
                         self.restart();
                         continue;
@@ -241,7 +244,7 @@ impl World {
         while self.adapter.capacity() == 0 {
             self.step();
         }
-        self.crash = crash;
+        self.crash = crash.or_else(|| self.crash_again.take().map(|after| (self.effects + after, Crash::After)));
         for (id, request) in unsent {
             self.adapter.submit(self.now, Submission { id, request, resume: None });
         }
