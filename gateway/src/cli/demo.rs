@@ -52,7 +52,8 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) async fn run(self) -> Result<u8, Failure> {
         let home = Home::new(self.directory.as_deref())?;
-        let listen = self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], if self.once { 0 } else { 8480 })));
+        let listen =
+            self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], if self.once { 0 } else { 8480 })));
         let stage = Stage::set(&home, listen).await?;
         let url = format!("http://{}", stage.serving.http());
         output::note(format_args!("The gateway serves {url}, with these platforms behind it:"));
@@ -74,11 +75,16 @@ impl Demo {
         if good {
             output::note(format_args!("\nEvery request ended as it should ({refused} were there to be refused)."));
         } else {
-            output::note(format_args!("\n{refused} requests were to be refused, {} did not complete.", summary.not_completed()));
+            output::note(format_args!(
+                "\n{refused} requests were to be refused, {} did not complete.",
+                summary.not_completed()
+            ));
         }
         if !self.once {
             stage.invite(&url, &home);
-            tokio::signal::ctrl_c().await.map_err(|error| Failure::new(format!("Ctrl-C can not be awaited: {error}")))?;
+            tokio::signal::ctrl_c()
+                .await
+                .map_err(|error| Failure::new(format!("Ctrl-C can not be awaited: {error}")))?;
         }
         stage.strike().await?;
         Ok(u8::from(!good))
@@ -93,7 +99,8 @@ enum Home {
 
 impl Home {
     fn new(named: Option<&Path>) -> Result<Self, Failure> {
-        let wrong = |error| Failure::new(format!("no directory can be made: {error}")).help("name one with --directory");
+        let wrong =
+            |error| Failure::new(format!("no directory can be made: {error}")).help("name one with --directory");
         match named {
             Some(path) => {
                 std::fs::create_dir_all(path).map_err(wrong)?;
@@ -127,7 +134,10 @@ struct Stage {
 impl Stage {
     async fn set(home: &Home, listen: SocketAddr) -> Result<Self, Failure> {
         let mut platforms = Vec::new();
-        let mut text = format!("[server]\nlisten = \"{listen}\"\n\n[store]\npath = \"{}\"\n", home.path().join("headgate.db").display());
+        let mut text = format!(
+            "[server]\nlisten = \"{listen}\"\n\n[store]\npath = \"{}\"\n",
+            home.path().join("headgate.db").display()
+        );
         for protocol in PROTOCOLS {
             let simulation = simulate(protocol, home.path()).await?;
             text += &provider(protocol, &simulation, home.path());
@@ -160,8 +170,11 @@ impl Stage {
     async fn print_providers(&self) -> Result<(), Failure> {
         let mut listing = Listing::new(&["provider", "platform", "reached by", "links up"]);
         for (protocol, simulation) in &self.platforms {
-            let status = self.gateway.providers().await.into_iter().find(|status| status.name.as_str() == protocol.name);
-            let way = simulation.address().map_or_else(|| "files in a directory".into(), |address| format!("TCP to {address}"));
+            let status =
+                self.gateway.providers().await.into_iter().find(|status| status.name.as_str() == protocol.name);
+            let way = simulation
+                .address()
+                .map_or_else(|| "files in a directory".into(), |address| format!("TCP to {address}"));
             let links = status.map(|status| status.links_up).unwrap_or_default();
             listing.row([protocol.name, protocol.title, &way, &links.to_string()]);
         }
@@ -172,7 +185,8 @@ impl Stage {
     async fn print_holdings(&self) -> Result<(), Failure> {
         let mut listing = Listing::new(&["platform", "card", "services", "paired with", "PIN", "messages", "state"]);
         for (protocol, simulation) in &self.platforms {
-            let Holdings { cards, .. } = simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
+            let Holdings { cards, .. } =
+                simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
             for (number, card) in &cards {
                 let pin = if card.pin.is_some() { "set" } else { "-" };
                 let stbs: Vec<_> = card.stbs.iter().map(String::as_str).collect();

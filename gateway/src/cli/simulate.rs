@@ -82,7 +82,11 @@ impl Simulate {
         let Plan { platform, place, faults } = self.plan()?;
         let simulation = match place {
             Place::Listen(address, tls) => {
-                let tls = tls.as_ref().map(tls::server_config).transpose().map_err(|error| Failure::new(error.to_string()))?;
+                let tls = tls
+                    .as_ref()
+                    .map(tls::server_config)
+                    .transpose()
+                    .map_err(|error| Failure::new(error.to_string()))?;
                 simulate::stream::listen(platform, address, tls)
                     .await
                     .map_err(|error| Failure::new(format!("can not listen on {address}: {error}")))?
