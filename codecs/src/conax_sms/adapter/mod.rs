@@ -6,8 +6,8 @@
 //!              '------------------------------------------------ the others, in a new file
 //! ```
 //!
-//! [`gathering`] collects what asks the same; [`flight`] writes a file and takes up those of an earlier
-//! life; [`round`] looks at the directories; [`answers`] judges what was found there; [`job`] keeps where
+//! `gathering` collects what asks the same; `flight` writes a file and takes up those of an earlier
+//! life; `round` looks at the directories; `answers` judges what was found there; `job` keeps where
 //! each submission stands.
 
 mod answers;
