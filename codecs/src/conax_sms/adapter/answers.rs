@@ -69,9 +69,6 @@ impl ConaxAdapter {
         if now.tick.since(flight.since) < self.site.settings.answer_timeout {
             return;
         }
-        // Withdrawn, so that it can not be carried out after a newer order. It may have been read already.
-        let path = format!("{}/{}", self.site.settings.directories.req, flight.name);
-        self.file(Call::Tidy, FileCall::Delete { path });
         let text = "the order file lay unanswered for longer than the answer_timeout";
         self.give_up(now, number, &Failure::unanswered("no_answer", text));
     }
@@ -319,7 +316,7 @@ impl ConaxAdapter {
     }
 
     /// Notes how a member ended, and what was said.
-    fn ended(
+    pub(super) fn ended(
         &mut self,
         number: TransactionNumber,
         member: Member,
@@ -366,7 +363,11 @@ impl ConaxAdapter {
         let rest = std::mem::take(&mut flight.rest);
         flight.members.clear();
         let ask = flight.ask.clone();
-        self.clean(number);
+        if flight.given_up {
+            self.forget(number);
+        } else {
+            self.clean(number);
+        }
         if !rest.is_empty() {
             self.gathering.add_first(Batch { ask, members: rest });
         }

@@ -29,6 +29,10 @@ pub(super) struct Flight {
     pub(super) adopted: bool,
     /// The server did not say whether it took the file: one of that name may be a stranger's.
     pub(super) unsure: bool,
+    /// It is, or may be, on the server.
+    written: bool,
+    /// Its answer is not waited for any more.
+    pub(super) given_up: bool,
     /// The round under way when it was last written to the server. Only a later round can miss it.
     pub(super) as_of: u64,
     /// When it was written.
@@ -175,6 +179,7 @@ impl ConaxAdapter {
                 flight.stage = Stage::Waiting;
                 flight.contents = Bytes::new();
                 flight.unsure = false;
+                flight.written = true;
                 flight.as_of = current;
                 flight.since = now.tick;
                 self.rounds.expect(now.tick);
@@ -187,6 +192,7 @@ impl ConaxAdapter {
                 flight.as_of = current;
                 flight.since = now.tick;
                 flight.unsure = unsure;
+                flight.written |= unsure;
                 if is_link(&error) {
                     flight.puts = if unsure { flight.puts } else { 0 };
                     self.server_failed(now, &error);
@@ -221,21 +227,38 @@ impl ConaxAdapter {
         }
     }
 
-    /// Ends a file's members with a failure, and forgets the file.
+    /// Ends a file's members with a failure. If it may have been carried out, that is recorded before
+    /// anything is deleted: after a restart it must not look as if it had never been written.
     pub(super) fn give_up(&mut self, now: Now, number: TransactionNumber, failure: &Failure) {
+        let Some(flight) = self.flights.get(&number) else { return };
+        let unsent = failure.sent == Sent::No;
+        let stand = if unsent { Stand::Open } else { Stand::Lost };
+        for member in flight.members.clone() {
+            self.ended(number, member, stand.clone(), Some(Verdict::Failed(failure.clone())), &[]);
+        }
+        if let Some(flight) = self.flights.get_mut(&number) {
+            flight.given_up = true;
+            flight.stage = Stage::Settling;
+        }
+        if unsent {
+            self.settle(now, number);
+        } else {
+            self.record(number, Call::RecordOutcome(number));
+        }
+    }
+
+    /// Forgets a file that was given up. It is withdrawn, so that it can not be carried out after a newer
+    /// order; it may have been read already.
+    pub(super) fn forget(&mut self, number: TransactionNumber) {
         let Some(flight) = self.flights.remove(&number) else { return };
         self.numbers.release(number);
-        if failure.sent != Sent::No {
-            self.abandoned.insert(flight.name);
+        if !flight.written {
+            return;
         }
-        for member in flight.members {
-            let request = self.excerpt(&flight.ask, number, flight.numbers.len(), member);
-            if let Some(job) = self.jobs.get_mut(&member.job) {
-                job.exchanged(&request, &[]);
-                job.note(member.part, Stand::Open, Some(Verdict::Failed(failure.clone())));
-                job.settle(member.part);
-            }
-            self.advance(now, member.job);
+        let path = format!("{}/{}", self.site.settings.directories.req, flight.name);
+        self.file(Call::Tidy, FileCall::Delete { path });
+        if !flight.adopted {
+            self.abandoned.insert(flight.name);
         }
     }
 
@@ -260,6 +283,7 @@ impl ConaxAdapter {
         let flight = self.flights.entry(number).or_insert_with(|| Flight {
             stage: Stage::Waiting,
             adopted: true,
+            written: true,
             ..Flight::new(name, ask.clone(), Vec::new())
         });
         flight.as_of = current;
@@ -315,6 +339,8 @@ impl Flight {
             stage: Stage::Recording,
             adopted: false,
             unsure: false,
+            written: false,
+            given_up: false,
             as_of: 0,
             since: Tick::new(std::time::Duration::ZERO),
             settling: None,

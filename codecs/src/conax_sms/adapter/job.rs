@@ -67,9 +67,12 @@ impl Job {
         let stands = std::iter::repeat_n(&Stand::Accepted, record.done).chain(&record.window);
         for (slot, stand) in self.stands.iter_mut().zip(stands) {
             *slot = stand.clone();
-            if let Stand::Refused(code) = stand {
-                self.ending.get_or_insert_with(|| Verdict::Rejected(refusal(code, None)));
-            }
+            let ending = match stand {
+                Stand::Refused(code) => Verdict::Rejected(refusal(code, None)),
+                Stand::Lost => Verdict::Failed(Failure::unanswered("no_answer", "was given up before the restart")),
+                Stand::Open | Stand::In(_) | Stand::Accepted => continue,
+            };
+            self.ending.get_or_insert(ending);
         }
         self.outstanding = self.stands.iter().filter(|stand| matches!(stand, Stand::In(_))).count();
         true
@@ -79,7 +82,7 @@ impl Job {
     pub(super) fn reference(&self) -> Option<PlatformReference> {
         // The answer to a query is not recorded, so it is asked for again.
         let kept = |(stand, part): (&Stand, &Part)| match stand {
-            Stand::Accepted if part.ask.is_query() => Stand::Open,
+            Stand::Accepted | Stand::Lost if part.ask.is_query() => Stand::Open,
             other => other.clone(),
         };
         let query = self.parts.first().is_some_and(|part| part.ask.is_query());

@@ -6,8 +6,8 @@
 //!              '------------------------------------------------ the others, in a new file
 //! ```
 //!
-//! [`gathering`] collects what asks the same; [`flight`] writes a file and takes up those of an earlier
-//! life; [`round`] looks at the directories; [`answers`] judges what was found there; [`job`] keeps where
+//! `gathering` collects what asks the same; `flight` writes a file and takes up those of an earlier
+//! life; `round` looks at the directories; `answers` judges what was found there; `job` keeps where
 //! each submission stands.
 
 mod answers;
@@ -122,16 +122,13 @@ impl ConaxAdapter {
 
 impl Adapter for ConaxAdapter {
     fn capacity(&self) -> usize {
-        if self.draining || self.server != Server::Up || self.numbers.are_exhausted() {
-            return 0;
-        }
-        self.site.settings.max_submissions.saturating_sub(self.jobs.len() + self.probes.len())
+        if self.numbers.are_exhausted() { 0 } else { self.room() }
     }
 
     /// A submission that resumes is always taken: part of it may have been sent, so it can not be failed as unsent.
     fn submit(&mut self, now: Now, submission: Submission) {
         let Submission { id, request, resume } = submission;
-        if resume.is_none() && self.capacity() == 0 {
+        if resume.is_none() && self.room() == 0 {
             self.finish(id, Outcome::unsent(Failure::not_sent("no_capacity", "the adapter takes no more now")));
             return;
         }
@@ -208,6 +205,15 @@ impl Adapter for ConaxAdapter {
 }
 
 impl ConaxAdapter {
+    /// How many submissions are taken, also when no number is free: one of several that were promised
+    /// may take the last number, and the others then wait.
+    fn room(&self) -> usize {
+        if self.draining || self.server != Server::Up {
+            return 0;
+        }
+        self.site.settings.max_submissions.saturating_sub(self.jobs.len() + self.probes.len())
+    }
+
     /// Does what is due.
     fn tick(&mut self, now: Now) {
         self.gathering.release_due(now.tick);

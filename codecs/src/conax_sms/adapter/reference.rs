@@ -4,7 +4,8 @@
 //! 202611010000-202712312359/3of40/000123,+,.,!ERR_DATES
 //! |                         |     |
 //! period, or "-"            |     the parts that follow those: the number of the file it is in,
-//!                           |     "+" accepted, "." not yet in a file, "!" refused, the first with its code
+//!                           |     "+" accepted, "." not yet in a file, "!" refused, the first with its code,
+//!                                 "?" given up without an answer
 //!                           so many parts of so many are accepted
 //! ```
 //!
@@ -28,6 +29,8 @@ pub(super) enum Stand {
     Accepted,
     /// The platform refused it.
     Refused(ErrorCode),
+    /// It was written, and its answer is not waited for any more.
+    Lost,
 }
 
 /// What a reference tells.
@@ -56,6 +59,7 @@ impl Record {
                 Stand::Open => text.push('.'),
                 Stand::In(number) => text.push_str(&number.to_string()),
                 Stand::Accepted => text.push('+'),
+                Stand::Lost => text.push('?'),
                 // One code is all that the outcome needs, and all that fits; a stranger's could be long.
                 Stand::Refused(code) if !told && !matches!(code, ErrorCode::Other(_)) => {
                     told = true;
@@ -92,6 +96,7 @@ fn stand(text: &str) -> Option<Stand> {
     match text {
         "." => Some(Stand::Open),
         "+" => Some(Stand::Accepted),
+        "?" => Some(Stand::Lost),
         "!" => Some(Stand::Refused(ErrorCode::Other("ERR_UNKNOWN".into()))),
         text => match text.strip_prefix('!') {
             Some(code) => ErrorCode::KNOWN.iter().find(|known| known.as_str() == code).cloned().map(Stand::Refused),
@@ -110,7 +115,8 @@ mod tests {
         let period = Some(Period { start: time("202611010000"), end: time("202712312359") });
         let number = TransactionNumber::new(999_999).unwrap();
         let long = Record { period, done: 99_999, total: 100_000_000, window: vec![Stand::In(number); WINDOW] };
-        let mixed = vec![Stand::In(number), Stand::Accepted, Stand::Open, Stand::Refused(ErrorCode::Dates)];
+        let mixed =
+            vec![Stand::In(number), Stand::Accepted, Stand::Open, Stand::Lost, Stand::Refused(ErrorCode::Dates)];
         let mixed = Record { period: None, done: 3, total: 40, window: mixed };
         for record in [long, mixed] {
             assert_eq!(Record::decode(&record.encode().unwrap()), Some(record));

@@ -257,6 +257,23 @@ fn silence_ends_as_unanswered_and_the_file_is_withdrawn() {
 }
 
 #[test]
+fn a_message_that_was_given_up_is_not_sent_again_after_a_restart() {
+    let mut w = World::new(json!({"answer_timeout": "10m"}), &[]);
+    w.platform.inject(Fault::Silence).unwrap();
+    let id = w.submit(message(1, "HELLO"));
+    while w.outcomes.is_empty() {
+        w.step();
+    }
+    assert!(w.recorded[&id].as_str().ends_with("/0of1/?"));
+    // The outcome did not reach the disk.
+    w.outcomes.clear();
+    w.restart();
+    w.run_out();
+    assert_eq!((w.failed(id).code.as_ref(), w.failed(id).sent), ("no_answer", Sent::Maybe));
+    assert_eq!(w.holdings().cards[&card(1)].messages.len(), 1);
+}
+
+#[test]
 fn late_wrong_and_double_answers() {
     let mut w = world();
     w.platform.inject(Fault::Delay(30_000)).unwrap();
@@ -537,7 +554,7 @@ proptest! {
             let n = n as u64;
             match happening {
                 Happening::Message { express } => {
-                    let mut body = message(n, if n % 2 == 0 { "EVEN" } else { "ODD" });
+                    let mut body = message(n, if n.is_multiple_of(2) { "EVEN" } else { "ODD" });
                     body["priority"] = if express { "express" } else { "regular" }.into();
                     messages.push((n, w.submit(body)));
                 }
