@@ -25,6 +25,11 @@ pub trait Platform: Send {
     #[must_use = "an output that is not carried out is lost"]
     fn poll_output(&mut self) -> PlatformOutput;
 
+    /// The directories it works on, for platforms that are reached by files: they are there before anybody looks.
+    fn directories(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What it holds now.
     fn holdings(&self) -> &Holdings;
 

@@ -241,7 +241,7 @@ async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation
         .map_err(|error| Failure::new(format!("{}: {error}", protocol.name)))?;
     let simulation = match protocol.transport {
         Transport::Stream => simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
-        Transport::Files => simulate::files::serve(platform, &home.join(protocol.name), &[]).await,
+        Transport::Files => simulate::files::serve(platform, &home.join(protocol.name)).await,
     };
     simulation.map_err(|error| Failure::new(format!("{} can not be simulated: {error}", protocol.title)))
 }

@@ -91,7 +91,7 @@ impl Simulate {
                     .await
                     .map_err(|error| Failure::new(format!("can not listen on {address}: {error}")))?
             }
-            Place::Directory(home) => simulate::files::serve(platform, &home, &[])
+            Place::Directory(home) => simulate::files::serve(platform, &home)
                 .await
                 .map_err(|error| Failure::new(format!("{} can not be used: {error}", home.display())))?,
         };

@@ -9,14 +9,13 @@ use super::Simulation;
 use crate::drive::Drivers;
 use crate::drive::file::local::LocalDirectory;
 
-/// Puts `platform` on the directory `home`. Whatever directories it names below that are made when it first names
-/// them; those in `directories` are made now, for a gateway that looks before the platform does.
+/// Puts `platform` on the directory `home`, with the directories that it works on.
 ///
 /// # Errors
 /// What the system says if a directory can not be made.
-pub async fn serve(platform: Box<dyn Platform>, home: &Path, directories: &[&str]) -> io::Result<Simulation> {
+pub async fn serve(platform: Box<dyn Platform>, home: &Path) -> io::Result<Simulation> {
     tokio::fs::create_dir_all(home).await?;
-    for directory in directories {
+    for directory in platform.directories() {
         tokio::fs::create_dir_all(home.join(directory)).await?;
     }
     let local = LocalDirectory::making_directories(home.to_owned());

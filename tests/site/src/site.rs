@@ -42,8 +42,7 @@ impl Platforms {
         };
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let nagra = simulate::stream::listen(make("nagravision-smsgw")?, loopback, None).await?;
-        let directories = ["autreq/req", "autreq/ok", "autreq/err"];
-        let conax = simulate::files::serve(make("conax-sms")?, &home.path().join("conax"), &directories).await?;
+        let conax = simulate::files::serve(make("conax-sms")?, &home.path().join("conax")).await?;
         Ok(Self { nagra, conax, home })
     }
 

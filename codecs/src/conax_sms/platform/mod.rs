@@ -146,6 +146,11 @@ impl Platform for ConaxPlatform {
         PlatformOutput::Wait(Deadline::earliest(look, later))
     }
 
+    fn directories(&self) -> Vec<String> {
+        let Directories { req, ok, err, .. } = &self.site.settings.directories;
+        vec![req.clone(), ok.clone(), err.clone()]
+    }
+
     fn holdings(&self) -> &Holdings {
         &self.holdings
     }
