@@ -156,3 +156,14 @@ async fn probes_tell_whether_it_lives_and_is_ready() {
         assert_eq!(served.get(path).send().await.status, 200, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_broken_store_is_told_without_its_details() {
+    let served = Served::plain().await;
+    let (_, path) = posted(&served, "prompt").await;
+    served.double.break_store();
+    served.get("/readyz").send().await.problem(503, "not_ready");
+    assert_eq!(served.get("/livez").send().await.status, 200);
+    let problem = served.get(&path).send().await.problem(500, "store_failed");
+    assert!(!problem.to_string().contains("no disk"));
+}
