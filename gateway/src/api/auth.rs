@@ -1,10 +1,12 @@
 //! Who asks, and what they may do.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use axum::http::Uri;
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
 use headgate_core::text::from_hex;
 use sha2::{Digest, Sha256};
@@ -106,6 +108,9 @@ impl<F: Front> FromRequestParts<Shared<F>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared<F>) -> Result<Self, Problem> {
         let keys = api.keys.borrow();
+        if keys.is_empty() {
+            by_no_web_page(parts)?;
+        }
         match parts.headers.get(AUTHORIZATION) {
             None => keys.without_key(),
             Some(value) => {
@@ -114,6 +119,32 @@ impl<F: Front> FromRequestParts<Shared<F>> for Caller {
             }
         }
     }
+}
+
+/// Checks that the call names this machine, and that no page of another site makes it.
+///
+/// Loopback keeps other machines out, but not the browser of somebody who sits at this one: a page could post
+/// to it (`Origin` tells), or have its own name resolve to it (`Host` tells).
+fn by_no_web_page(parts: &Parts) -> Result<(), Problem> {
+    let named = parts.headers.get(HOST).map_or_else(
+        || parts.uri.host().is_some_and(is_loopback),
+        |host| Uri::try_from(host.as_bytes()).is_ok_and(|uri| uri.host().is_some_and(is_loopback)),
+    );
+    let origin = parts.headers.get(ORIGIN);
+    let at_home = origin.is_none_or(|origin| {
+        Uri::try_from(origin.as_bytes()).is_ok_and(|uri| uri.scheme().is_some() && uri.host().is_some_and(is_loopback))
+    });
+    if named && at_home {
+        return Ok(());
+    }
+    let detail =
+        "without API keys, calls must name localhost or a loopback address; configure a [[key]] to use another name";
+    Err(Problem::new(Kind::Forbidden, "not_loopback", detail).field(if named { "Origin" } else { "Host" }))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// The role's name in the configuration.

@@ -102,6 +102,7 @@ pub(super) struct ChangeView<'a> {
     /// The state it has now.
     state: State,
     /// The same for a CRM with three states.
+    #[schemars(extend("enum" = ["PENDING", "COMPLETED", "REJECTED"]))]
     crm_state: &'static str,
     /// The code of its failure, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]

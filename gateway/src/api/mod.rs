@@ -1,7 +1,7 @@
 //! The API: JSON over HTTP, and NDJSON over HTTP and TCP.
 //!
-//! A request comes in through [`requests`] or [`stream`], is read, accepted and waited for in [`intake`], and is shown
-//! by [`view`]. What goes wrong is a [`problem`]. [`routes`] lists every call; [`openapi`] describes them.
+//! A request comes in through `requests` or `stream`, is read, accepted and waited for in `intake`, and is shown
+//! by `view`. What goes wrong is a `problem`. `routes` lists every call; `openapi` describes them.
 
 mod auth;
 mod events;

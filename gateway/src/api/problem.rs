@@ -244,7 +244,7 @@ impl From<QueryRejection> for Problem {
 
 impl From<PathRejection> for Problem {
     fn from(_: PathRejection) -> Self {
-        Self::not_found("path: the part in braces is not well formed")
+        Self::new(Kind::NotFound, "not_found", "the id or the name in the path is not well formed")
     }
 }
 

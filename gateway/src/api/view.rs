@@ -56,6 +56,7 @@ pub(super) struct View<'a> {
     /// Where it stands.
     pub(super) state: State,
     /// The same for a CRM with three states: `PENDING`, `COMPLETED`, `REJECTED`.
+    #[schemars(extend("enum" = ["PENDING", "COMPLETED", "REJECTED"]))]
     pub(super) crm_state: &'static str,
     /// How often it was sent.
     pub(super) attempts: u32,

@@ -106,3 +106,27 @@ async fn a_wrong_key_or_address_is_told() {
     let error = Served::with(Double::new(), &taken, &[]).await.err().unwrap();
     assert!(error.to_string().contains(&first.address().to_string()), "{error}");
 }
+
+#[tokio::test]
+async fn without_keys_a_web_page_can_do_nothing() {
+    let served = Served::plain().await;
+    let call = |host: &str, origin: Option<&str>| {
+        let call = Call::bare(served.address(), "POST", "/v1/providers/prompt/test").header("host", host);
+        match origin {
+            None => call,
+            Some(origin) => call.header("origin", origin),
+        }
+    };
+    for (host, origin) in [("localhost:80", None), ("127.0.0.1", None), ("[::1]:9", Some("http://localhost:3000"))] {
+        assert_eq!(call(host, origin).send().await.status, 200, "{host}");
+    }
+    for (host, origin, field) in [
+        ("rebound.example", None, "Host"),
+        ("localhost.example:80", None, "Host"),
+        ("localhost", Some("https://page.example"), "Origin"),
+        ("localhost", Some("null"), "Origin"),
+    ] {
+        let problem = call(host, origin).send().await.problem(403, "not_loopback");
+        assert_eq!(problem["field"], field);
+    }
+}

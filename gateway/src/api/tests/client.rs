@@ -34,7 +34,12 @@ pub(super) struct Got {
 
 impl Call {
     pub(super) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
-        Self { address, request: Request::builder().method(method).uri(path).header("host", "localhost") }
+        Self::bare(address, method, path).header("host", "localhost")
+    }
+
+    /// Without a `Host`.
+    pub(super) fn bare(address: SocketAddr, method: &str, path: &str) -> Self {
+        Self { address, request: Request::builder().method(method).uri(path) }
     }
 
     pub(super) fn header(mut self, name: &str, value: &str) -> Self {

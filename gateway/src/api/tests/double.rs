@@ -4,7 +4,7 @@
 //! accepts every other request late.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +71,11 @@ impl Double {
             self.memory.finish(&finish);
             let _ = sender.send(finish);
         }
+    }
+
+    /// Breaks the disk.
+    pub(super) fn break_store(&self) {
+        self.memory.broken.store(true, Ordering::SeqCst);
     }
 
     /// Puts a request that waits into a state, as an engine would.
@@ -192,12 +197,18 @@ struct Memory {
     requests: Mutex<Vec<StoredRequest>>,
     changes: Mutex<Vec<StateChange>>,
     live: broadcast::Sender<StateChange>,
+    broken: AtomicBool,
 }
 
 impl Memory {
     fn new() -> Self {
         // Short, so that a test can make a receiver lag.
-        Self { requests: Mutex::default(), changes: Mutex::default(), live: broadcast::channel(16).0 }
+        Self {
+            requests: Mutex::default(),
+            changes: Mutex::default(),
+            live: broadcast::channel(16).0,
+            broken: AtomicBool::default(),
+        }
     }
 
     fn accept(&self, id: RequestId, body: &RequestBody, raw: Bytes, origin: &Origin) -> Result<u64, AcceptError> {
@@ -286,7 +297,8 @@ impl Store for Memory {
 
     fn request(&self, id: RequestId) -> BoxFuture<'_, Result<Option<StoredRequest>, StoreError>> {
         let found = lock(&self.requests).iter().find(|request| request.id == id).cloned();
-        Box::pin(async { Ok(found) })
+        let broken = self.broken.load(Ordering::SeqCst);
+        Box::pin(async move { if broken { Err(StoreError::Failed("no disk".to_owned())) } else { Ok(found) } })
     }
 
     fn requests(&self, filter: Filter, page: Page) -> BoxFuture<'_, Result<Listing, StoreError>> {
@@ -326,7 +338,8 @@ impl Store for Memory {
 
     fn last_number(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         let last = lock(&self.requests).len() as u64;
-        Box::pin(async move { Ok(last) })
+        let broken = self.broken.load(Ordering::SeqCst);
+        Box::pin(async move { if broken { Err(StoreError::Failed("no disk".to_owned())) } else { Ok(last) } })
     }
 
     fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<StateChange>, StoreError>> {

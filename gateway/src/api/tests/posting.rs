@@ -201,8 +201,7 @@ async fn a_long_body_is_refused_declared_or_not() {
 async fn a_client_that_stops_in_its_body_or_head_is_let_go() {
     let served = Served::plain().await;
     let mut socket = TcpStream::connect(served.address()).await.unwrap();
-    let head =
-        "POST /v1/requests HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let head = "POST /v1/requests HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     tokio::time::timeout(super::client::PATIENCE, socket.read_to_end(&mut answer)).await.unwrap().unwrap();
@@ -230,4 +229,36 @@ async fn a_stop_lets_a_waiting_call_end() {
     assert_eq!((got.status.as_u16(), &got.json()["state"]), (200, &Value::from("completed")));
     tokio::time::timeout(super::client::PATIENCE, finished).await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_beyond_the_drain_timeout_is_cut() {
+    let hasty = Server { drain_timeout: Duration::from_millis(50), ..server() };
+    let served = Served::with(Double::new(), &hasty, &[]).await.unwrap();
+    let head = "POST /v1/requests HTTP/1.1\r\nhost: localhost\r\nprefer: wait=60\r\ncontent-type: application/json\r\n";
+    let body = request("patient");
+    let mut socket = TcpStream::connect(served.address()).await.unwrap();
+    socket.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+    while served.double.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    served.stop.cancel();
+    tokio::time::timeout(super::client::PATIENCE, served.serving.finished()).await.unwrap();
+    let read = tokio::time::timeout(super::client::PATIENCE, socket.read(&mut [0])).await.unwrap();
+    assert!(matches!(read, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn beyond_the_most_connections_others_wait() {
+    let narrow = Server { connections: 1, ..server() };
+    let served = Served::with(Double::new(), &narrow, &[]).await.unwrap();
+    let ask = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut first = TcpStream::connect(served.address()).await.unwrap();
+    first.write_all(ask).await.unwrap();
+    first.read_u8().await.unwrap();
+    let mut second = TcpStream::connect(served.address()).await.unwrap();
+    second.write_all(ask).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(100), second.read_u8()).await.is_err());
+    drop(first);
+    assert_eq!(tokio::time::timeout(super::client::PATIENCE, second.read_u8()).await.unwrap().unwrap(), b'H');
 }

@@ -155,10 +155,15 @@ async fn probes_tell_whether_it_lives_and_is_ready() {
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(served.get(path).send().await.status, 200, "{path}");
     }
-    // A connection that is open when the gateway stops learns that it is not ready any more.
-    let mut connection = super::client::connect(tokio::net::TcpStream::connect(served.address()).await.unwrap()).await;
-    let ready = || axum::http::Request::get("/readyz").header("host", "x").body(axum::body::Body::empty()).unwrap();
-    assert_eq!(connection.send_request(ready()).await.unwrap().status(), 200);
-    served.stop.cancel();
-    tokio::time::timeout(super::client::PATIENCE, served.serving.finished()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broken_store_is_told_without_its_details() {
+    let served = Served::plain().await;
+    let (_, path) = posted(&served, "prompt").await;
+    served.double.break_store();
+    served.get("/readyz").send().await.problem(503, "not_ready");
+    assert_eq!(served.get("/livez").send().await.status, 200);
+    let problem = served.get(&path).send().await.problem(500, "store_failed");
+    assert!(!problem.to_string().contains("no disk"));
 }
