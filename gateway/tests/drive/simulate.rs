@@ -62,7 +62,7 @@ async fn a_platform_that_stopped_says_so() {
 async fn a_platform_works_on_a_directory() {
     let home = TempDir::new().unwrap();
     let place = home.path().join("sas");
-    let simulation = files::serve(Box::new(Mover::default()), &place, &["in", "out", "late/deep"]).await.unwrap();
+    let simulation = files::serve(Box::new(Mover::default()), &place).await.unwrap();
     assert!(simulation.address().is_none());
     assert!(place.join("late/deep").is_dir());
     let mut driven = Driven::new(Transport::Files, &format!("directory = {}", quoted(&place)));

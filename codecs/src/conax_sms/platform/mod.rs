@@ -18,7 +18,7 @@ use headgate_core::{Deadline, Now, Tick};
 
 use crate::registry::{SettingsError, Stock};
 
-use super::settings::Site;
+use super::settings::{Directories, Site};
 use super::wire::{DeviceNumber, FileName, ProductId};
 use work::Work;
 

@@ -84,6 +84,10 @@ pub(crate) struct Mover {
 }
 
 impl Platform for Mover {
+    fn directories(&self) -> Vec<String> {
+        ["in", "out", "late/deep"].map(str::to_owned).to_vec()
+    }
+
     fn handle_input(&mut self, now: Now, input: Input<'_>) {
         let is_answer = matches!(input, Input::Done(..));
         match input {
