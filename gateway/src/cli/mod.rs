@@ -1,7 +1,7 @@
 //! The program: one file for each subcommand.
 //!
-//! A subcommand is a struct of arguments with a `run` that returns an exit status or a [`failure::Failure`]. What
-//! it says goes through [`output`]; what it asks a running gateway goes through [`client`].
+//! A subcommand is a struct of arguments with a `run` that returns an exit status or a `failure::Failure`. What
+//! it says goes through `output`; what it asks a running gateway goes through `client`.
 
 mod capture;
 mod client;

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file. These structs are its documentation; `headgate config schema` prints
 //! them as JSON Schema.
 //!
-//! [`load`] reads a file and points at every mistake; [`check`] holds what the types can not say;
+//! [`mod@load`] reads a file and points at every mistake; [`check`] holds what the types can not say;
 //! [`example`] and [`schema`] describe it to people and to editors; [`key`] makes API keys.
 
 pub mod check;

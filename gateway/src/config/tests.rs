@@ -235,6 +235,34 @@ fn assert_passes(text: &str, providers: usize) {
 }
 
 #[test]
+fn paths_are_found_in_every_form_of_toml() {
+    let text = r#"
+[[provider]]
+name = "a"
+[[provider]]
+settings.links = 1
+[provider.settings.profile.commands.pair]
+number = "0009"
+fields = [{ name = "card" }, { name = "box" }]
+[provider.services]
+"SPORT.HD" = "7"
+"#;
+    let document = document::Document::parse("h.toml", text).unwrap();
+    for (path, place) in [
+        ("provider[1].settings.links", "5:18"),
+        ("provider[1].settings.profile.commands.pair.number", "7:10"),
+        ("provider[1].settings.profile.commands.pair.fields[1].name", "8:39"),
+        ("provider[1].settings.profile.commands.pair", "6:37"),
+        ("provider[1].services.SPORT.HD", "10:14"),
+        ("provider[0].connection.address", "2:1"),
+        ("provider[1].settings.profile.commands.unpair.number", "6:28"),
+    ] {
+        let problems = document.problems(vec![Problem::error(path, "is wrong", "")]);
+        assert_eq!(problems.to_string(), format!("h.toml:{place}: {path}: is wrong"));
+    }
+}
+
+#[test]
 fn a_secret_is_what_the_schema_calls_one() {
     assert!(secrets::is_secret("password") && secrets::is_secret("ftp_password") && !secrets::is_secret("user"));
     let schema = serde_json::json!({"properties": {

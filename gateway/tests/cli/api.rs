@@ -169,6 +169,22 @@ fn a_gateway_that_is_not_there_is_told_with_a_remedy() {
     assert!(ran.err.contains("can not be reached") && ran.err.contains("headgate serve"), "{ran:#?}");
 }
 
+#[test]
+fn tls_is_trusted_by_its_authority_alone() {
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let double = Double::start_tls(answers, &own);
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, own.cert.pem()).unwrap();
+    let url = format!("https://localhost:{}", double.port());
+    headgate(&["providers", "--url", &url, "--ca", ca.to_str().unwrap()]).ends(0);
+    let stranger = headgate(&["providers", "--url", &url]).ends(2);
+    assert!(stranger.err.contains("no TLS with") && stranger.err.contains("--ca"), "{stranger:#?}");
+    let empty = headgate(&["providers", "--url", &url, "--ca", "/dev/null"]).ends(2);
+    assert!(empty.err.contains("holds no certificate"), "{empty:#?}");
+    assert_eq!(double.asked().len(), 1);
+}
+
 fn line(state: &str) -> String {
     json!({"provider": "alpha", "command": "reset_pin", "smartcard": state}).to_string()
 }

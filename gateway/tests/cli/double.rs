@@ -12,9 +12,13 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::ServerConfig;
+use rustls_pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// What was asked.
@@ -39,6 +43,22 @@ pub(crate) struct Double {
 
 impl Double {
     pub(crate) fn start(answers: Answers) -> Self {
+        Self::start_with(answers, None)
+    }
+
+    /// One that speaks TLS, with this certificate.
+    pub(crate) fn start_tls(answers: Answers, own: &CertifiedKey<KeyPair>) -> Self {
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        Self::start_with(answers, Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn start_with(answers: Answers, tls: Option<TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,10 +69,21 @@ impl Double {
                 let log = Arc::clone(&log);
                 let service = service_fn(move |request| answer(request, answers, Arc::clone(&log)));
                 let http = hyper::server::conn::http1::Builder::new();
-                tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
+                match tls.clone() {
+                    None => drop(tokio::spawn(http.serve_connection(TokioIo::new(stream), service))),
+                    Some(tls) => drop(tokio::spawn(async move {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+                        }
+                    })),
+                }
             }
         });
         Self { address, asked, _runtime: runtime }
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(crate) fn url(&self) -> String {

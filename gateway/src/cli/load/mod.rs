@@ -8,6 +8,7 @@ mod baseline;
 mod report;
 mod worker;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -154,15 +155,16 @@ async fn run_round(target: &Target, template: &Rc<Template>, round: Round) -> Re
     }
     let start = Instant::now();
     let aim = Aim { from: start + round.warmup, until: start + round.warmup + round.measured };
+    let tally = Rc::new(RefCell::new(Tally::default()));
     let workers: Vec<_> = streams
         .into_iter()
-        .map(|stream| tokio::task::spawn_local(worker::run(stream, target.clone(), Rc::clone(template), aim)))
+        .map(|stream| worker::run(stream, target.clone(), Rc::clone(template), aim, Rc::clone(&tally)))
+        .map(tokio::task::spawn_local)
         .collect();
-    let mut tally = Tally::default();
     for worker in workers {
-        let done = worker.await.map_err(|error| Failure::new(format!("a connection's task ended: {error}")))?;
-        tally.merge(done);
+        worker.await.map_err(|error| Failure::new(format!("a connection's task ended: {error}")))?;
     }
+    let mut tally = tally.take();
     tally.elapsed = round.measured;
     if tally.is_empty() {
         let why = tally.first_failure().unwrap_or("nothing was answered in time");

@@ -1,6 +1,6 @@
 //! One connection: a request out, its answer in, again and again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -81,44 +81,51 @@ impl Template {
     }
 }
 
-/// Sends and reads until the round is over.
-pub(super) async fn run(stream: Box<dyn Stream>, target: Target, template: Rc<Template>, aim: Aim) -> Tally {
-    let mut tally = Tally::default();
+/// Sends and reads until the round is over. Every worker counts into the same tally: they share a thread.
+pub(super) async fn run(
+    stream: Box<dyn Stream>,
+    target: Target,
+    template: Rc<Template>,
+    aim: Aim,
+    tally: Rc<RefCell<Tally>>,
+) {
+    // One timer for the whole round. What is still under way at its end is nobody's failure.
+    let _ = timeout_at((aim.until + PATIENCE).into(), exchanges(stream, &target, &template, aim, &tally)).await;
+}
+
+async fn exchanges(stream: Box<dyn Stream>, target: &Target, template: &Template, aim: Aim, tally: &RefCell<Tally>) {
     let mut connection = Connection { stream, input: Vec::with_capacity(4096) };
     let (mut output, mut losses) = (Vec::with_capacity(1024), 0);
-    while Instant::now() < aim.until && losses < LOSSES {
+    let mut started = Instant::now();
+    while started < aim.until && losses < LOSSES {
         template.fill(&mut output);
-        let started = Instant::now();
-        let limit = (aim.until + PATIENCE).into();
-        let failure = match timeout_at(limit, connection.exchange(&output)).await {
-            Ok(Ok(answer)) => {
-                let now = Instant::now();
+        let exchanged = connection.exchange(&output).await;
+        let now = Instant::now();
+        let time = now - std::mem::replace(&mut started, now);
+        match exchanged {
+            Ok(answer) => {
                 if now >= aim.from && now < aim.until {
-                    tally.add(answer.status, answer.state, now - started);
+                    tally.borrow_mut().add(answer.status, answer.state, time);
                 }
                 losses = 0;
                 if answer.keeps {
                     continue;
                 }
-                None
             }
-            Ok(Err(error)) => Some(error),
-            // The round is over; what is still under way is nobody's failure.
-            Err(_) => break,
-        };
-        if let Some(failure) = failure {
-            losses += 1;
-            tally.failed(failure);
+            Err(error) => {
+                losses += 1;
+                tally.borrow_mut().failed(error);
+            }
         }
         match target.dial().await {
             Ok((_, stream)) => connection = Connection { stream, input: Vec::with_capacity(4096) },
             Err(failure) => {
-                tally.failed(failure.text().to_owned());
-                break;
+                tally.borrow_mut().failed(failure.text().to_owned());
+                return;
             }
         }
+        started = Instant::now();
     }
-    tally
 }
 
 /// What came back.
