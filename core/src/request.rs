@@ -15,6 +15,18 @@ use crate::text::{ProviderName, Reference, SubscriptionNumber};
 #[serde(transparent)]
 pub struct RequestId(pub Uuid);
 
+impl RequestId {
+    /// When it was made, to the millisecond: a UUID of version 7 tells. 1970 for any other.
+    #[must_use]
+    pub fn made_at(self) -> Timestamp {
+        let time = self.0.get_timestamp().map(|time| time.to_unix());
+        let time = time.and_then(|(seconds, nanoseconds)| {
+            Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
+        });
+        time.unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
 impl fmt::Debug for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

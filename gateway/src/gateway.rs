@@ -14,7 +14,6 @@ use headgate_core::capabilities::Capabilities;
 use headgate_core::dispatch::BreakerState;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::Engine;
-use headgate_core::provider::Provider;
 use headgate_core::request::{Body, Idempotency, Request, RequestId, Source, State};
 use headgate_core::text::ProviderName;
 use serde::Serialize;
@@ -143,7 +142,7 @@ impl Gateway {
             expires: body.expires,
             reference: body.reference,
             source: origin.source,
-            created: jiff::Timestamp::now(),
+            created: id.made_at(),
             body: Body(raw),
             idempotency: origin.idempotency,
         };
@@ -377,14 +376,9 @@ fn open(config: &ProviderConfig) -> Result<Opened, StartError> {
         let known = registry::PROTOCOLS.iter().map(|protocol| protocol.name).collect::<Vec<_>>().join(", ");
         wrong("protocol".into(), format!("there is no protocol {:?}; there are: {known}", config.protocol))
     })?;
-    let provider = Provider {
-        name: config.name.clone(),
-        services: config.services.clone(),
-        limits: config.limits.clone(),
-        retry: config.retry.clone(),
-        breaker: config.breaker.clone(),
-    };
-    let seed = u64::from_le_bytes(std::array::from_fn(|i| Uuid::new_v4().as_bytes()[i]));
+    let provider = config.provider();
+    // The seed only spreads retries and first numbers: without randomness they are merely the same.
+    let seed = getrandom::u64().unwrap_or_default();
     let registry::Opened { rules, adapter } = (protocol.open)(&provider, &config.settings, seed)
         .map_err(|error| wrong(format!("settings.{}", error.path).trim_end_matches('.').into(), error.text))?;
     config.connection.validate(protocol.transport).map_err(|error| wrong_connection(config, error))?;

@@ -266,7 +266,7 @@ impl<'a> View<'a> {
             state,
             crm_state: state.in_three(),
             attempts: finish.map_or_else(|| u32::from(state == State::Sent), |finish| finish.attempts),
-            created: made_at(id),
+            created: id.made_at(),
             sent: finish.and_then(|finish| finish.sent_at),
             finished: finish.map(|finish| finish.finished_at),
             retry_at: None,
@@ -309,15 +309,6 @@ impl<'a> ExchangeView<'a> {
 
 fn visible(answer: Option<&Answer>, eyes: Eyes) -> Option<&Answer> {
     answer.filter(|answer| !matches!(answer, Answer::Raw(_)) || eyes.role >= Role::Admin)
-}
-
-/// The time in a UUID of version 7, in milliseconds: when the request was accepted.
-fn made_at(id: RequestId) -> Timestamp {
-    let time = id.0.get_timestamp().map(|time| time.to_unix());
-    let time = time.and_then(|(seconds, nanoseconds)| {
-        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
-    });
-    time.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// A command's arguments: the members of a posted body that are not members of the view.

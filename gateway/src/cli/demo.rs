@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use super::output::{self, Listing};
 use super::send::Send;
+use super::told_to_stop;
 use crate::api;
 use crate::config::{self, Config};
 use crate::gateway::{Gateway, Health};
@@ -82,9 +83,7 @@ impl Demo {
         }
         if !self.once {
             stage.invite(&url, &home);
-            tokio::signal::ctrl_c()
-                .await
-                .map_err(|error| Failure::new(format!("Ctrl-C can not be awaited: {error}")))?;
+            told_to_stop().await?;
         }
         stage.strike().await?;
         Ok(u8::from(!good))

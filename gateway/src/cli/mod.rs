@@ -25,6 +25,7 @@ mod simulate;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::telemetry::logs;
 use failure::Failure;
@@ -34,8 +35,9 @@ use failure::Failure;
 #[command(name = "headgate", version, propagate_version = true, after_help = EXAMPLES)]
 struct Cli {
     /// What to log: a level (error, warn, info, debug, trace), or levels by module.
-    #[arg(long, global = true, env = "HEADGATE_LOG", default_value = "info", value_name = "FILTER")]
-    log: String,
+    /// [default: info; error for demo]
+    #[arg(long, global = true, env = "HEADGATE_LOG", value_name = "FILTER")]
+    log: Option<String>,
     /// How log lines look.
     #[arg(long, global = true, env = "HEADGATE_LOG_FORMAT", default_value = "auto", value_name = "FORMAT")]
     log_format: logs::Format,
@@ -71,22 +73,21 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let result =
-        logs::start(&cli.log, cli.log_format).map_err(|error| Failure::new(error.to_string())).and_then(|()| match cli
-            .command
-        {
-            Command::Serve(serve) => serve.run(),
-            Command::Demo(demo) => on_all_cores(demo.run()),
-            Command::Simulate(simulate) => on_all_cores(simulate.run()),
-            Command::Send(send) => block_on(send.run()),
-            Command::Requests(requests) => block_on(requests.run()),
-            Command::Providers(providers) => block_on(providers.run()),
-            Command::Decode(decode) => decode.run(),
-            Command::Encode(encode) => encode.run(),
-            Command::Load(load) => load.run(),
-            Command::Config(config) => config.run(),
-            Command::Profile(profile) => profile.run(),
-        });
+    let usual = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info" };
+    let logs = logs::start(cli.log.as_deref().unwrap_or(usual), cli.log_format);
+    let result = logs.map_err(|error| Failure::new(error.to_string())).and_then(|()| match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => on_all_cores(demo.run()),
+        Command::Simulate(simulate) => on_all_cores(simulate.run()),
+        Command::Send(send) => block_on(send.run()),
+        Command::Requests(requests) => block_on(requests.run()),
+        Command::Providers(providers) => block_on(providers.run()),
+        Command::Decode(decode) => decode.run(),
+        Command::Encode(encode) => encode.run(),
+        Command::Load(load) => load.run(),
+        Command::Config(config) => config.run(),
+        Command::Profile(profile) => profile.run(),
+    });
     match result {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
@@ -110,6 +111,16 @@ fn on_all_cores(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, F
     // A file call that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     status
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() -> Result<(), Failure> {
+    let wrong = |error| Failure::new(format!("no signals can be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(wrong)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        pressed = tokio::signal::ctrl_c() => pressed.map_err(wrong),
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use headgate_core::platform::{Fault, Platform};
 
 use super::failure::Failure;
 use super::late::Late;
-use super::{output, settings};
+use super::{output, settings, told_to_stop};
 use crate::config::ServerTls;
 use crate::drive::tls;
 use crate::simulate;
@@ -103,7 +103,7 @@ impl Simulate {
             None => output::note("works on the directory"),
         }
         output::note("Ctrl-C ends it and prints what it holds.");
-        tokio::signal::ctrl_c().await.map_err(|error| Failure::new(format!("Ctrl-C can not be awaited: {error}")))?;
+        told_to_stop().await?;
         let holdings = simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
         output::json(&holdings);
         simulation.stop().await;

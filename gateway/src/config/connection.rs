@@ -6,8 +6,10 @@ use super::problem::Problem;
 use crate::drive::Connection;
 
 /// What is wrong with the connection at `path` for `protocol`.
-pub(super) fn check(_path: &str, _protocol: &Protocol, _connection: &Connection) -> Option<Problem> {
-    None
+pub(super) fn check(path: &str, protocol: &Protocol, connection: &Connection) -> Option<Problem> {
+    let error = connection.validate(protocol.transport).err()?;
+    let place = if error.path.is_empty() { path.to_owned() } else { format!("{path}.{}", error.path) };
+    Some(Problem::error(place, error.text, ""))
 }
 
 /// A provider's connection, as TOML to start from.
