@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
-use headgate_core::Tick;
 use headgate_core::adapter::LinkId;
 use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
 use headgate_core::request::{Request, RequestId, State};
+use headgate_core::{Now, Tick};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -178,20 +178,20 @@ impl Task {
                 _ = messages.recv_many(&mut gathered, GATHER) => {}
                 () = self.clock.sleep_until(deadline) => {}
             }
+            let now = self.clock.now();
             for report in gathered_reports.drain(..) {
-                self.stored(report);
+                self.stored(now, report);
             }
             for message in gathered.drain(..) {
-                self.handle(message);
+                self.handle(now, message);
             }
         }
         self.drivers.shutdown().await;
     }
 
-    fn handle(&mut self, message: Message) {
-        let now = self.clock.now();
+    fn handle(&mut self, now: Now, message: Message) {
         match message {
-            Message::Offer(offer) => self.offer(*offer),
+            Message::Offer(offer) => self.offer(now, *offer),
             Message::Driver(event) => {
                 let engine = &mut self.engine;
                 self.drivers.deliver(event, |input| engine.handle_input(now, input));
@@ -231,12 +231,12 @@ impl Task {
         }
     }
 
-    fn offer(&mut self, offer: Offer) {
+    fn offer(&mut self, now: Now, offer: Offer) {
         let Offer { mut request, accepted, finish } = offer;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         request.number = number;
         let (id, created) = (request.id, request.created);
-        match self.engine.offer(self.clock.now(), Arc::new(request)) {
+        match self.engine.offer(now, Arc::new(request)) {
             Ok(()) => {
                 self.waiters.insert(id, Waiter { number, created, accepted: Some(accepted), finish });
             }
@@ -253,8 +253,7 @@ impl Task {
         }
     }
 
-    fn stored(&mut self, report: StoreReport) {
-        let now = self.clock.now();
+    fn stored(&mut self, now: Now, report: StoreReport) {
         match report {
             StoreReport::Stored(changes) => self.engine.handle_stored(now, &changes),
             StoreReport::Refused(change, why) => {

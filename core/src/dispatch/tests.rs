@@ -12,6 +12,7 @@ use super::*;
 use crate::body::RequestBody;
 use crate::capabilities::{Capabilities, CommandRules};
 use crate::command::CommandKind;
+use crate::outcome::Exchange;
 use crate::outcome::Outcome;
 use crate::provider::{BreakerPolicy, CodeRule, Limits, RetryPolicy, ServiceMap};
 use crate::request::{Body, Source};

@@ -13,7 +13,7 @@ fn busy(_: &str) -> (u16, Value) {
     (503, json!({"title": "Not possible now"}))
 }
 
-const REQUEST: &str = r#"{"provider":"alpha","command":"reset_pin","smartcard":"0{n}"}"#;
+const REQUEST: &str = r#"{"provider":"alpha","command":"reset_pin","smartcard":"0%n"}"#;
 
 #[test]
 fn a_round_is_measured_beside_the_bare_server() {

@@ -28,11 +28,11 @@ const PATH: &str = "/v1/requests";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  headgate load http://127.0.0.1:8480 --request '{\"provider\":\"alpha\",\"command\":\"reset_pin\",\"smartcard\":\"014{n}\"}'
+  headgate load http://127.0.0.1:8480 --request '{\"provider\":\"alpha\",\"command\":\"reset_pin\",\"smartcard\":\"014%n\"}'
   headgate load --mode accept --connections 256 --seconds 30 --file request.json
   headgate load --baseline --rounds 3 --request ...     in turns with a bare server in this process, and the ratio
 
-{n} in the request is replaced by a number that grows: use it in the card or the subscription, or requests wait for
+%n in the request is replaced by a number that grows: use it in the card or the subscription, or requests wait for
 each other. Rates say something only beside another rate of the same run on the same machine.")]
 pub(super) struct Load {
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) struct Load {
     /// How many rounds.
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// The first {n}.
+    /// The first %n.
     #[arg(long, default_value = "0", value_name = "NUMBER")]
     from: u64,
     /// Measure a bare HTTP server that echoes the request, in turns with the gateway.
@@ -182,9 +182,9 @@ fn read(file: &Path) -> Result<String, Failure> {
 /// A request that is not JSON would only measure how fast it is refused.
 fn check(request: &str) -> Result<(), Failure> {
     let tried: Result<serde_json::Map<String, serde_json::Value>, _> =
-        serde_json::from_str(&request.replace("{n}", "1"));
+        serde_json::from_str(&request.replace("%n", "1"));
     tried.map(drop).map_err(|error| {
         Failure::new(format!("the request is not a JSON object: {error}"))
-            .help("write it as in '{\"provider\":\"alpha\",\"command\":\"reset_pin\",\"smartcard\":\"014{n}\"}'")
+            .help("write it as in '{\"provider\":\"alpha\",\"command\":\"reset_pin\",\"smartcard\":\"014%n\"}'")
     })
 }

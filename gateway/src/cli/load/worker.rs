@@ -61,7 +61,7 @@ impl Template {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\n{bearer}prefer: {prefer}\r\ncontent-type: application/json\r\ncontent-length: "
         );
-        Ok(Self { head, parts: request.split("{n}").map(str::to_owned).collect(), next: Cell::new(from) })
+        Ok(Self { head, parts: request.split("%n").map(str::to_owned).collect(), next: Cell::new(from) })
     }
 
     /// Writes the next request into `out`.
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn every_request_has_its_own_number_and_the_right_length() {
-        let template = Template::new("http://h:1", "/p", Some("Bearer k"), "wait=60", r#"{"a":"{n}-{n}"}"#, 9).unwrap();
+        let template = Template::new("http://h:1", "/p", Some("Bearer k"), "wait=60", r#"{"a":"%n-%n"}"#, 9).unwrap();
         let mut out = Vec::new();
         template.fill(&mut out);
         assert!(String::from_utf8_lossy(&out).ends_with("content-length: 11\r\n\r\n{\"a\":\"9-9\"}"));
