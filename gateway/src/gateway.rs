@@ -213,16 +213,12 @@ impl Gateway {
     /// Every provider, by name, as it stands now.
     pub async fn providers(&self) -> Vec<ProviderStatus> {
         let running: Vec<_> = read(&self.inner.providers).values().cloned().collect();
-        let mut statuses = Vec::with_capacity(running.len());
-        for provider in running {
-            statuses.extend(provider.status().await);
-        }
-        statuses
+        futures_util::future::join_all(running.iter().map(|provider| provider.status())).await
     }
 
     /// One provider, as it stands now.
     pub async fn provider(&self, name: &ProviderName) -> Option<ProviderStatus> {
-        self.inner.running(name)?.status().await
+        Some(self.inner.running(name)?.status().await)
     }
 
     /// Switches a provider on or off. Lasts until the next start or reload.
@@ -333,10 +329,11 @@ impl Running {
         }
     }
 
-    async fn status(&self) -> Option<ProviderStatus> {
+    async fn status(&self) -> ProviderStatus {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::Status(reply)).await.ok()?;
-        let RunnerStatus { load, links_up, trouble, effective } = answer.await.ok()?;
+        // A task that is gone does not answer either.
+        let _ = self.inbox.send(Message::Status(reply)).await;
+        let RunnerStatus { load, links_up, trouble, effective } = answer.await.unwrap_or_else(|_| RunnerStatus::gone());
         let breaker = load.breaker.name();
         let tripped = match load.breaker {
             BreakerState::Closed => None,
@@ -347,7 +344,7 @@ impl Running {
             (_, None, false) => Health::Up,
             (_, _, _) => Health::Degraded,
         };
-        Some(ProviderStatus {
+        ProviderStatus {
             name: self.config.name.clone(),
             protocol: self.protocol.name,
             unconfirmed: self.protocol.unconfirmed,
@@ -359,7 +356,7 @@ impl Running {
             breaker,
             trouble: tripped.or(trouble),
             capabilities: self.rules.capabilities().clone(),
-        })
+        }
     }
 }
 

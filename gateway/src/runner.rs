@@ -86,6 +86,18 @@ pub(crate) struct RunnerStatus {
     pub(crate) effective: bool,
 }
 
+impl RunnerStatus {
+    /// Of a task that has ended.
+    pub(crate) fn gone() -> Self {
+        Self {
+            load: Load { waiting: 0, in_flight: 0, breaker: BreakerState::Closed, paused: false },
+            links_up: 0,
+            trouble: Some("its task has ended; restart the gateway, which takes up what had not ended".into()),
+            effective: false,
+        }
+    }
+}
+
 /// What a provider's task needs to run.
 pub(crate) struct Parts {
     pub(crate) engine: Engine,
