@@ -2,7 +2,9 @@
 //! them, and a client of its API.
 
 pub mod client;
+pub mod program;
 pub mod site;
 
 pub use client::{Client, Reply};
+pub use program::Program;
 pub use site::{Platforms, Site};
