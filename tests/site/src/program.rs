@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -15,9 +14,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::client::Client;
-
-/// Far more than starting or stopping takes; so that a test that hangs says where.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::server::PATIENCE;
 
 /// A running gateway. Killed when dropped.
 #[derive(Debug)]
@@ -51,6 +48,7 @@ impl Log {
 pub struct Launch {
     command: Vec<PathBuf>,
     config: PathBuf,
+    level: String,
     log: Log,
 }
 
@@ -58,13 +56,21 @@ impl Launch {
     /// `binary serve --config FILE`.
     #[must_use]
     pub fn new(binary: impl AsRef<Path>, config: impl AsRef<Path>) -> Self {
-        Self { command: vec![binary.as_ref().into()], config: config.as_ref().into(), log: Log::default() }
+        let (command, config) = (vec![binary.as_ref().into()], config.as_ref().into());
+        Self { command, config, level: "info".into(), log: Log::default() }
     }
 
     /// The same, started by another program: its name and arguments, to which the gateway's are added.
     #[must_use]
     pub fn by(mut self, other: &[impl AsRef<OsStr>]) -> Self {
         self.command.splice(..0, other.iter().map(PathBuf::from));
+        self
+    }
+
+    /// The same, logging more or less than at `info`.
+    #[must_use]
+    pub fn log_level(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.level);
         self
     }
 
@@ -85,7 +91,7 @@ impl Launch {
         let (first, rest) = self.command.split_first().expect("it begins with the binary");
         let mut child = Command::new(first)
             .args(rest)
-            .args(["--log", "info", "--log-format", "json", "serve", "--config"])
+            .args(["--log", &self.level, "--log-format", "json", "serve", "--config"])
             .arg(&self.config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
