@@ -1,7 +1,6 @@
 //! A gateway with both kinds of platform, over real sockets, files, HTTP and a real store.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use headgate_core::platform::Holdings;
@@ -189,7 +188,7 @@ async fn a_stop_loses_nothing() -> Result<()> {
 
     let site = Site::start_with(platforms, |_| {}).await?;
     for id in ids {
-        let shown = wait_for_end(&site, &id).await?;
+        let shown = site.client.ended(&id).await?;
         assert_eq!(shown["state"], "completed", "{shown}");
     }
     Ok(())
@@ -235,20 +234,9 @@ async fn an_operator_decides_what_nobody_knows() -> Result<()> {
     assert_eq!(site.client.get(&format!("/v1/requests/{}", ids[0])).await?["state"], "completed");
     let retried = post(format!("/v1/requests/{}/retry", ids[1]), "").await?;
     assert!(retried.status.is_success(), "{}", retried.json());
-    assert_eq!(wait_for_end(&site, &ids[1]).await?["state"], "completed");
+    assert_eq!(site.client.ended(&ids[1]).await?["state"], "completed");
     let again = post(format!("/v1/requests/{}/retry", ids[1]), "").await?;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(site.platforms.nagra.holdings().await?.cards[&nagra_card(1)].fingerprints, 3);
     Ok(())
-}
-
-async fn wait_for_end(site: &Site, id: &str) -> Result<Value> {
-    for _ in 0..1_000 {
-        let shown = site.client.get(&format!("/v1/requests/{id}")).await?;
-        if !matches!(shown["state"].as_str(), Some("waiting" | "sent")) {
-            return Ok(shown);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    anyhow::bail!("request {id} does not end")
 }

@@ -262,6 +262,19 @@ impl RequestBody {
         Ok(command)
     }
 
+    /// A refusal of the command, told of the fields that this body has: `smartcard` where that was written for a list
+    /// of one.
+    #[must_use]
+    pub fn locate(&self, mut refusal: Refusal) -> Refusal {
+        let written = match refusal.field.as_ref() {
+            "smartcards" | "smartcards/0" if self.smartcard.is_some() => "smartcard",
+            "stbs" | "stbs/0" if self.stb.is_some() => "stb",
+            _ => return refusal,
+        };
+        refusal.field = written.into();
+        refusal
+    }
+
     /// The same body with secrets replaced by `***`, for showing to people.
     #[must_use]
     pub fn mask(mut self) -> Self {

@@ -43,6 +43,8 @@ pub enum Output {
     Accepted(RequestId, State),
     /// The request ended, and that is stored.
     Ended(Arc<Finish>),
+    /// The request waits again, and that is stored.
+    Reopened(RequestId),
     /// Something operators want to know.
     Notice(Notice),
     /// Nothing more, until something happens or the deadline passes.
@@ -110,7 +112,7 @@ impl Engine {
         self.adapter.handle_input(now, input);
     }
 
-    /// Takes a waiting request back.
+    /// Takes a waiting request back. [`Output::Ended`] follows when that is stored.
     ///
     /// # Errors
     /// Its state if it is on its way; nothing if it is not here.
@@ -126,7 +128,7 @@ impl Engine {
         self.dispatcher.hurry(now, id)
     }
 
-    /// Takes up a request that had ended.
+    /// Takes up a request that had ended. [`Output::Reopened`] follows when that is stored.
     ///
     /// # Errors
     /// [`Busy`]: nothing was taken.
@@ -134,7 +136,7 @@ impl Engine {
         self.dispatcher.reopen(now, request)
     }
 
-    /// Records how a request that had ended as `unknown` really ended.
+    /// Records how a request that had ended as `unknown` really ended. [`Output::Ended`] follows when that is stored.
     pub fn resolve(&mut self, finish: Arc<Finish>) {
         self.dispatcher.resolve(finish);
     }
@@ -214,6 +216,7 @@ impl Engine {
                 dispatch::Output::Store(call) => Output::Store(call),
                 dispatch::Output::Accepted(id, state) => Output::Accepted(id, state),
                 dispatch::Output::Ended(finish) => Output::Ended(finish),
+                dispatch::Output::Reopened(id) => Output::Reopened(id),
                 dispatch::Output::Breaker(state) => Output::Notice(Notice::Breaker(state)),
             };
             self.outputs.push_back(output);

@@ -127,8 +127,9 @@ impl Gateway {
     pub async fn accept(&self, body: RequestBody, raw: Bytes, origin: Origin) -> Result<Accepted, AcceptError> {
         let provider = self.inner.running(&body.provider).ok_or_else(|| self.inner.unknown(&body.provider))?;
         let command = body.command()?;
-        provider.rules.capabilities().check(&command, &provider.config.services)?;
-        provider.rules.check(&command)?;
+        let capabilities = provider.rules.capabilities();
+        let checked = capabilities.check(&command, &provider.config.services);
+        checked.and_then(|()| provider.rules.check(&command)).map_err(|refusal| body.locate(refusal))?;
         let id = RequestId(Uuid::now_v7());
         let request = Request {
             id,

@@ -133,6 +133,7 @@ pub(crate) fn start(parts: Parts) -> Result<(mpsc::Sender<Message>, JoinHandle<(
         clock: parts.clock,
         metrics: parts.metrics,
         waiters: HashMap::new(),
+        replies: HashMap::new(),
         calls: Vec::new(),
         links_up: BTreeSet::new(),
         trouble: None,
@@ -154,6 +155,8 @@ struct Task {
     clock: Clock,
     metrics: ProviderMetrics,
     waiters: HashMap<RequestId, Waiter>,
+    /// Operators whose action is being stored.
+    replies: HashMap<RequestId, Vec<Reply>>,
     calls: Vec<StoreCall>,
     links_up: BTreeSet<LinkId>,
     trouble: Option<String>,
@@ -208,15 +211,20 @@ impl Task {
                 let engine = &mut self.engine;
                 self.drivers.deliver(event, |input| engine.handle_input(now, input));
             }
-            Message::Cancel(id, reply) => reply_with(reply, self.engine.cancel(now, id)),
+            Message::Cancel(id, reply) => {
+                let result = self.engine.cancel(now, id);
+                self.reply_once_stored(id, reply, result);
+            }
             Message::Hurry(id, reply) => reply_with(reply, self.engine.hurry(now, id)),
             Message::Reopen(request, reply) => {
+                let id = request.id;
                 let result = self.engine.reopen(now, request).map_err(|_: Busy| None);
-                reply_with(reply, result);
+                self.reply_once_stored(id, reply, result);
             }
             Message::Resolve(finish, reply) => {
+                let id = finish.id;
                 self.engine.resolve(finish);
-                reply_with(reply, Ok(()));
+                self.reply_once_stored(id, reply, Ok(()));
             }
             Message::SetEffective(effective) => {
                 self.effective = effective;
@@ -240,6 +248,15 @@ impl Task {
                 self.draining = true;
                 self.engine.drain(now);
             }
+        }
+    }
+
+    /// An operator's action that was taken is answered when the store has it: then nothing undoes it, and who
+    /// looks sees it.
+    fn reply_once_stored(&mut self, id: RequestId, reply: Reply, taken: Result<(), Option<State>>) {
+        match taken {
+            Ok(()) => self.replies.entry(id).or_default().push(reply),
+            Err(_) => reply_with(reply, taken),
         }
     }
 
@@ -293,6 +310,7 @@ impl Task {
                 Output::Do(id, effect) => self.drivers.carry_out(id, effect),
                 Output::Accepted(id, state) => self.accepted(id, state),
                 Output::Ended(finish) => self.ended(finish),
+                Output::Reopened(id) => self.answer_operators(id),
                 Output::Notice(notice) => self.notice(notice),
                 Output::Wait(deadline) => break deadline,
             }
@@ -334,9 +352,16 @@ impl Task {
     }
 
     fn ended(&mut self, finish: Arc<Finish>) {
+        self.answer_operators(finish.id);
         if let Some(waiter) = self.waiters.remove(&finish.id) {
             self.metrics.finished(finish.state, between(waiter.created, finish.finished_at));
             let _ = waiter.finish.send(finish);
+        }
+    }
+
+    fn answer_operators(&mut self, id: RequestId) {
+        for reply in self.replies.remove(&id).into_iter().flatten() {
+            reply_with(reply, Ok(()));
         }
     }
 

@@ -85,6 +85,8 @@ pub enum Output {
     Submit(Submission),
     /// The request ended, and that is stored.
     Ended(Arc<Finish>),
+    /// The request waits again, and that is stored.
+    Reopened(RequestId),
     /// The references are stored: tell the adapter that asked.
     Recorded(crate::adapter::EffectId),
     /// The breaker opened (with the reason) or closed.
@@ -105,7 +107,7 @@ enum After {
     /// The adapter's references are recorded.
     Recorded(crate::adapter::EffectId),
     /// The request waits again.
-    Reopened(Slot),
+    Reopened(RequestId, Slot),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -241,7 +243,10 @@ impl Dispatcher {
                 Some(After::Submit(slot)) => self.submit(now, slot),
                 Some(After::End(finish)) => self.outputs.push_back(Output::Ended(finish)),
                 Some(After::Recorded(effect)) => self.outputs.push_back(Output::Recorded(effect)),
-                Some(After::Reopened(slot)) => self.consider(now, slot),
+                Some(After::Reopened(id, slot)) => {
+                    self.outputs.push_back(Output::Reopened(id));
+                    self.consider(now, slot);
+                }
             }
         }
     }
@@ -326,7 +331,7 @@ impl Dispatcher {
         self.paused_until = self.paused_until.max(Some(now.tick + pause));
     }
 
-    /// Takes a waiting request back.
+    /// Takes a waiting request back. [`Output::Ended`] follows when that is stored.
     ///
     /// # Errors
     /// [`State::Sent`] if it is on its way; [`None`] if it is not here.
@@ -360,7 +365,7 @@ impl Dispatcher {
     }
 
     /// Takes up a request that had ended: somebody retries it. It goes to the end of its lane, with
-    /// all its attempts before it and no end of its time.
+    /// all its attempts before it and no end of its time. [`Output::Reopened`] follows when that is stored.
     ///
     /// # Errors
     /// [`Busy`]: nothing was taken.
@@ -369,6 +374,7 @@ impl Dispatcher {
             return Err(Busy::Stopping);
         }
         if self.entries.slot_of(request.id).is_some() {
+            self.outputs.push_back(Output::Reopened(request.id));
             return Ok(());
         }
         let id = request.id;
@@ -381,11 +387,11 @@ impl Dispatcher {
                 self.timers.remove(&(at, Timer::Expires, slot));
             }
         }
-        self.store(true, Change::Reopen { id }, After::Reopened(slot));
+        self.store(true, Change::Reopen { id }, After::Reopened(id, slot));
         Ok(())
     }
 
-    /// Records how a request that had ended as `unknown` really ended.
+    /// Records how a request that had ended as `unknown` really ended. [`Output::Ended`] follows when that is stored.
     pub fn resolve(&mut self, finish: Arc<Finish>) {
         self.store(true, Change::Finish(Arc::clone(&finish)), After::End(finish));
     }

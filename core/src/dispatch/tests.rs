@@ -115,6 +115,7 @@ impl Desk {
                     }
                     Output::Submit(submission) => self.sent.push((submission.id, submission.request)),
                     Output::Ended(finish) => self.ended.push(finish),
+                    Output::Reopened(id) => self.log.push(format!("reopened {}", id.0.as_u128())),
                     Output::Accepted(..) | Output::Recorded(_) | Output::Breaker(_) => {}
                 }
             }
@@ -442,7 +443,7 @@ fn a_request_that_ended_can_be_opened_again() {
     desk.dispatcher.reopen(desk.now, request).unwrap();
     desk.settle();
     assert_eq!(desk.sent(), [number]);
-    assert_eq!(desk.log.iter().rev().take(2).collect::<Vec<_>>(), ["sent 1 attempt 1", "reopen 1"]);
+    assert_eq!(desk.log.iter().rev().take(3).collect::<Vec<_>>(), ["sent 1 attempt 1", "reopened 1", "reopen 1"]);
 }
 
 #[test]

@@ -224,9 +224,11 @@ impl<F: Front> Api<F> {
         // Copied out of the connection's read buffer, which is many times larger than a request and would live as
         // long as the request waits.
         let mut whole = BytesMut::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or_default());
+        let began = Instant::now();
         loop {
-            let frame = match timeout(self.limits.read_timeout, body.frame()).await {
-                Err(_) => return Err(Problem::too_slow(self.limits.read_timeout)),
+            let (until, patience) = self.limits.deadline(began, Instant::now());
+            let frame = match timeout_at(until, body.frame()).await {
+                Err(_) => return Err(Problem::too_slow(patience)),
                 Ok(None) => return Ok(whole.freeze()),
                 Ok(Some(Err(error))) => {
                     return Err(Problem::new(Kind::Malformed, "broken_body", format!("the body broke off: {error}")));
@@ -301,7 +303,9 @@ fn locate<'a, T: Deserialize<'a>>(json: &'a [u8], error: &serde_json::Error) -> 
 /// Serde's words without the value they cite, which could be a PIN.
 fn without_value(words: &str) -> String {
     match words.rsplit_once(", expected ") {
-        Some((start, expected)) if start.starts_with("invalid ") => format!("must be {expected}"),
+        Some((start, expected)) if start.starts_with("invalid ") || start.starts_with("unknown variant ") => {
+            format!("must be {expected}")
+        }
         _ => words.to_owned(),
     }
 }

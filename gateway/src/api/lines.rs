@@ -20,6 +20,8 @@ pub(super) struct Lines<S> {
     /// Whether the line being read is over the limit already and passed over.
     skipping: bool,
     ended: bool,
+    /// When the line being read began.
+    began: Instant,
     heard: Instant,
     /// A line that was given back.
     again: Option<Line>,
@@ -54,6 +56,7 @@ impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Lines<S> {
             number: 0,
             skipping: false,
             ended: false,
+            began: Instant::now(),
             heard: Instant::now(),
             again: None,
             limits: *limits,
@@ -77,7 +80,8 @@ impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Lines<S> {
 
     /// The next line; nothing, at the end. May be dropped and called again without losing anything.
     ///
-    /// Within a line, and before the first, the client has `read_timeout` for its next bytes. Between lines it has
+    /// Within a line, and before the first, the client has `read_timeout` for its next bytes, and `idle` for all of
+    /// the line. Between lines it has
     /// `idle` if `quiet`, that is if it waits for nothing from us; else it has all the time.
     ///
     /// # Errors
@@ -90,16 +94,19 @@ impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Lines<S> {
             if self.ended {
                 return Ok(None);
             }
-            let more = match self.patience(quiet) {
+            let more = match self.deadline(quiet) {
                 None => self.source.next().await,
-                Some(patience) => timeout_at(self.heard + patience, self.source.next())
-                    .await
-                    .map_err(|_| LineError::Slow(patience))?,
+                Some((until, limit)) => {
+                    timeout_at(until, self.source.next()).await.map_err(|_| LineError::Slow(limit))?
+                }
             };
             match more {
                 None => self.ended = true,
                 Some(Ok(bytes)) => {
                     self.heard = Instant::now();
+                    if self.buffer.is_empty() && !self.skipping {
+                        self.began = self.heard;
+                    }
                     self.buffer.extend_from_slice(&bytes);
                 }
                 Some(Err(error)) => return Err(LineError::Broken(error)),
@@ -107,11 +114,11 @@ impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Lines<S> {
         }
     }
 
-    fn patience(&self, quiet: bool) -> Option<Duration> {
+    fn deadline(&self, quiet: bool) -> Option<(Instant, Duration)> {
         let between = self.buffer.is_empty() && !self.skipping && self.number > 0;
         match (between, quiet) {
-            (false, _) => Some(self.limits.read_timeout),
-            (true, true) => Some(self.limits.idle),
+            (false, _) => Some(self.limits.deadline(self.began, self.heard)),
+            (true, true) => Some((self.heard + self.limits.idle, self.limits.idle)),
             (true, false) => None,
         }
     }
@@ -150,6 +157,7 @@ impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Lines<S> {
     fn finish(&mut self, mut line: BytesMut) -> Option<Line> {
         self.searched = 0;
         self.number += 1;
+        self.began = self.heard;
         if std::mem::take(&mut self.skipping) || line.len() > self.limits.body {
             return Some(Line::TooLong(self.number));
         }

@@ -35,6 +35,7 @@ use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustls::ServerConfig;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,7 +53,8 @@ const HTTP_ALPN: [&str; 2] = ["h2", "http/1.1"];
 /// How often an HTTP/2 client is asked whether it is there.
 const HTTP2_PING: Duration = Duration::from_secs(30);
 
-/// How many times the read timeout a stream of lines may be silent, while its client waits for nothing.
+/// How many times the read timeout a stream of lines may be silent, while its client waits for nothing; and how many
+/// times a body or a line may take as a whole.
 const IDLE_FACTOR: u32 = 10;
 
 /// Serves the API until `stop`, in the background.
@@ -244,8 +246,18 @@ struct Limits {
     body: usize,
     /// How long nothing may come in the middle of something.
     read_timeout: Duration,
-    /// How long a stream may be silent in between, or not read its answers.
+    /// How long a stream may be silent in between, or not read its answers; and how long the whole of something may
+    /// take.
     idle: Duration,
+}
+
+impl Limits {
+    /// By when more must come of something whose first bytes came at `began` and whose last at `heard`; and the limit
+    /// that says so.
+    fn deadline(&self, began: Instant, heard: Instant) -> (Instant, Duration) {
+        let (more, whole) = ((heard + self.read_timeout, self.read_timeout), (began + self.idle, self.idle));
+        more.min(whole)
+    }
 }
 
 fn router<F: Front>(api: Shared<F>) -> Router {

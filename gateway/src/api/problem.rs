@@ -137,9 +137,9 @@ impl Problem {
         Self::new(Kind::TooLarge, "too_large", format!("must have at most {limit} bytes; see server.body_limit"))
     }
 
-    /// Nothing came for `limit`.
+    /// Nothing more, or not all, came within `limit`.
     pub(super) fn too_slow(limit: Duration) -> Self {
-        let detail = format!("nothing came for {} s; send without pauses", limit.as_secs_f32());
+        let detail = format!("the rest did not come within {} s; send without pauses", limit.as_secs_f32());
         Self::new(Kind::TooSlow, "too_slow", detail)
     }
 

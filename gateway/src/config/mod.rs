@@ -58,7 +58,8 @@ pub struct Server {
     pub body_limit: usize,
     /// Most connections at once, API and stream each. Default 1,024.
     pub connections: usize,
-    /// How long a client may take to send a request's head or go on with its body. Default 30 s.
+    /// How long a client may take to send a request's head or go on with its body. It has ten times as long for the
+    /// whole of a body, or of a line. Default 30 s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub read_timeout: Duration,

@@ -6,8 +6,8 @@ use headgate_core::adapter::{Effect, FileCall, FileErrorKind};
 use headgate_core::failure::Sent;
 use tempfile::TempDir;
 
-use crate::support::certificates::quoted;
 use crate::support::{Driven, connection};
+use headgate_site::certificates::quoted;
 
 fn driven() -> (Driven, TempDir) {
     let home = TempDir::new().unwrap();

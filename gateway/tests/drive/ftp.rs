@@ -6,8 +6,8 @@ use headgate_codecs::registry::Transport;
 use headgate_core::adapter::FileErrorKind;
 use headgate_core::failure::Sent;
 
-use crate::support::vsftpd::{Security, Vsftpd};
 use crate::support::{Driven, refusal};
+use headgate_site::vsftpd::{Security, Vsftpd};
 
 /// Everything an adapter does with files.
 async fn assert_works(server: &Vsftpd, table: &str) {

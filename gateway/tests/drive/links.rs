@@ -8,8 +8,8 @@ use headgate_core::adapter::{Effect, LinkId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::server::free_port;
 use crate::support::{Driven, PATIENCE, Told, refusal};
+use headgate_site::server::free_port;
 
 const LINK: LinkId = LinkId(7);
 

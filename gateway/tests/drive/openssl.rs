@@ -8,9 +8,9 @@ use headgate_codecs::registry::Transport;
 use headgate_core::adapter::LinkId;
 
 use crate::support::Driven;
-use crate::support::certificates::Certificates;
 use crate::support::platforms::Echo;
-use crate::support::server::{Running, line, openssl};
+use headgate_site::certificates::Certificates;
+use headgate_site::server::{Running, line, openssl};
 
 const LINK: LinkId = LinkId(1);
 

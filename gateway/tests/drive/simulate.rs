@@ -9,9 +9,9 @@ use headgate_core::adapter::{Effect, LinkId};
 use headgate_core::platform::Fault;
 use tempfile::TempDir;
 
-use crate::support::certificates::quoted;
 use crate::support::platforms::{Echo, Mover};
 use crate::support::{Driven, PATIENCE, Told};
+use headgate_site::certificates::quoted;
 
 #[tokio::test]
 async fn a_platform_serves_many_links_and_misbehaves_when_told_to() {

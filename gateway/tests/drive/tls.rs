@@ -9,9 +9,9 @@ use headgate_codecs::registry::Transport;
 use headgate_core::adapter::LinkId;
 use tokio::net::TcpListener;
 
-use crate::support::certificates::Certificates;
 use crate::support::platforms::Echo;
 use crate::support::{Driven, connection, refusal};
+use headgate_site::certificates::Certificates;
 
 const LINK: LinkId = LinkId(1);
 

@@ -400,7 +400,7 @@ impl<'a> World<'a> {
                     }
                 }
                 Output::Ended(finish) => self.ended(finish)?,
-                Output::Notice(_) => {}
+                Output::Reopened(_) | Output::Notice(_) => {}
                 Output::Wait(deadline) => {
                     self.engine_deadline = deadline;
                     return Ok(moved);

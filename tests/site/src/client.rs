@@ -1,8 +1,9 @@
 //! A small client of the API.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
@@ -15,6 +16,7 @@ use serde_json::Value;
 #[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
+    key: Option<String>,
     pool: Pool<HttpConnector, Full<Bytes>>,
 }
 
@@ -48,7 +50,13 @@ impl Client {
     /// A client of the gateway at `address`.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, pool: Pool::builder(TokioExecutor::new()).build_http() }
+        Self { address, key: None, pool: Pool::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// The same, with this API key.
+    #[must_use]
+    pub fn with_key(self, key: &str) -> Self {
+        Self { key: Some(format!("Bearer {key}")), ..self }
     }
 
     /// Makes a call.
@@ -66,6 +74,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key);
+        }
         let request = request.body(Full::new(body.into()))?;
         let (head, body) = self.pool.request(request).await.context("no answer")?.into_parts();
         let body = body.collect().await.context("half an answer")?.to_bytes();
@@ -78,6 +89,21 @@ impl Client {
     /// If there is no answer.
     pub async fn get(&self, path: &str) -> Result<Value> {
         Ok(self.call(Method::GET, path, &[], Bytes::new()).await?.json())
+    }
+
+    /// A request, once it has ended.
+    ///
+    /// # Errors
+    /// If there is no answer, or it does not end.
+    pub async fn ended(&self, id: &str) -> Result<Value> {
+        for _ in 0..1_500 {
+            let shown = self.get(&format!("/v1/requests/{id}")).await?;
+            if !matches!(shown["state"].as_str(), Some("waiting" | "sent")) {
+                return Ok(shown);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("request {id} does not end")
     }
 
     /// Posts a request, and waits for its outcome up to `wait` seconds.

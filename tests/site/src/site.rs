@@ -1,8 +1,8 @@
 //! A site: both kinds of platform, simulated behind a real socket and on a real directory, and a gateway for them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,11 +13,16 @@ use headgate::simulate::{self, Simulation};
 use headgate::telemetry::metrics;
 use headgate_codecs::registry::{self, Stock};
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::vsftpd::Vsftpd;
+
+/// The password that the platform over links demands.
+pub const NAGRA_PASSWORD: &str = "open-sesame";
 
 /// The simulated platforms, and where they are.
 pub struct Platforms {
@@ -25,6 +30,8 @@ pub struct Platforms {
     pub nagra: Simulation,
     /// Of the protocol over files.
     pub conax: Simulation,
+    /// Where the one over files has its directories.
+    pub conax_directory: PathBuf,
     /// Their files, and the gateway's.
     pub home: TempDir,
 }
@@ -36,14 +43,35 @@ impl Platforms {
     /// If a socket or a directory can not be had.
     pub async fn start() -> Result<Self> {
         let home = tempfile::tempdir()?;
+        let conax = home.path().join("conax");
+        Self::start_in(home, &conax, None).await
+    }
+
+    /// Starts both: the one over files on what an FTP server serves.
+    ///
+    /// # Errors
+    /// If a socket or a directory can not be had.
+    pub async fn start_behind(server: &Vsftpd) -> Result<Self> {
+        // Made before the platform makes them: they belong to the server's users too.
+        for directory in ["site/autreq", "site/autreq/req", "site/autreq/ok", "site/autreq/err"] {
+            server.make_directory(directory)?;
+        }
+        Self::start_in(tempfile::tempdir()?, &server.path("site"), None).await
+    }
+
+    /// Starts both: the one over files in that directory, the one over links behind TLS if there are settings.
+    ///
+    /// # Errors
+    /// If a socket or a directory can not be had.
+    pub async fn start_in(home: TempDir, conax_directory: &Path, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let make = |name: &str| -> Result<_> {
             let protocol = registry::find(name).context("a protocol of the registry")?;
             Ok((protocol.platform)(&settings(name), &Stock::default())?)
         };
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let nagra = simulate::stream::listen(make("nagravision-smsgw")?, loopback, None).await?;
-        let conax = simulate::files::serve(make("conax-sms")?, &home.path().join("conax")).await?;
-        Ok(Self { nagra, conax, home })
+        let nagra = simulate::stream::listen(make("nagravision-smsgw")?, loopback, tls).await?;
+        let conax = simulate::files::serve(make("conax-sms")?, conax_directory).await?;
+        Ok(Self { nagra, conax, conax_directory: conax_directory.to_owned(), home })
     }
 
     /// The gateway's configuration for them, as TOML: providers `nagra` and `conax`, services BASIC, SPORT, FILM.
@@ -62,8 +90,9 @@ impl Platforms {
              [[provider]]\nname = \"nagra\"\nprotocol = \"nagravision-smsgw\"\n{services}\n\
              [provider.connection]\naddress = \"{nagra}\"\n[provider.settings]\n{}\n\
              [[provider]]\nname = \"conax\"\nprotocol = \"conax-sms\"\n{services}\nlimits = {{ window = 100000 }}\n\
-             [provider.connection]\ndirectory = \"{home}/conax\"\n[provider.settings]\n{}\n",
+             [provider.connection]\ndirectory = \"{}\"\n[provider.settings]\n{}\n",
             table("nagravision-smsgw"),
+            self.conax_directory.display(),
             table("conax-sms"),
         )
     }
@@ -85,7 +114,7 @@ fn settings(protocol: &str) -> Value {
             "longest_poll_interval": "100ms",
             "idle_poll_interval": "1s",
         }),
-        _ => json!({ "answer_timeout": "5s" }),
+        _ => json!({ "answer_timeout": "5s", "user": "headgate", "password": NAGRA_PASSWORD }),
     }
 }
 

@@ -1,12 +1,9 @@
 //! What the tests share.
 
-pub(crate) mod certificates;
 pub(crate) mod platforms;
 pub(crate) mod scripted_ftp;
-pub(crate) mod server;
 #[cfg(feature = "sftp")]
 pub(crate) mod sshd;
-pub(crate) mod vsftpd;
 
 use std::time::Duration;
 
@@ -14,10 +11,8 @@ use bytes::Bytes;
 use headgate::drive::{Connection, ConnectionError, DriverEvent, Drivers};
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, Input, LinkId};
+pub(crate) use headgate_site::server::PATIENCE;
 use tokio::sync::mpsc;
-
-/// Far more than anything here takes; so that a test that hangs says where.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a `connection` table.
 pub(crate) fn connection(toml: &str) -> Connection {

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::certificates::quoted;
-use super::server::{Running, free_port, program};
+use headgate_site::certificates::quoted;
+use headgate_site::server::{Running, free_port, program};
 
 /// A server with the directories `req` and `ok` in its home.
 pub(crate) struct Sshd {

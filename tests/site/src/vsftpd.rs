@@ -11,28 +11,32 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::certificates::Certificates;
-use super::server::{Running, free_port, program};
+use crate::certificates::Certificates;
+use crate::server::{Running, free_port, program};
 
 /// How the server protects its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Security {
+pub enum Security {
+    /// Not at all.
     None,
     /// Explicit TLS, demanded, with resumed sessions on data connections demanded too.
     Tls,
 }
 
 /// A server with the directories `site/req`, `site/ok` and `site/err`, and a read-only one, `locked`.
-pub(crate) struct Vsftpd {
+#[derive(Debug)]
+pub struct Vsftpd {
     running: Option<Running>,
     directory: TempDir,
-    pub(crate) port: u16,
-    pub(crate) certificates: Certificates,
+    /// Where it listens.
+    pub port: u16,
+    /// Its own, and their authority.
+    pub certificates: Certificates,
 }
 
 impl Vsftpd {
     /// Starts one. `more` are further lines of its configuration.
-    pub(crate) fn start(security: Security, more: &str) -> Self {
+    pub fn start(security: Security, more: &str) -> Self {
         let directory = TempDir::new().unwrap();
         open_to(directory.path(), 0o755);
         let home = directory.path().join("home");
@@ -85,7 +89,7 @@ impl Vsftpd {
     }
 
     /// Starts it again on the same port, after [`Vsftpd::stop`].
-    pub(crate) fn run(&mut self) {
+    pub fn run(&mut self) {
         let mut command = Command::new(program("vsftpd", "vsftpd"));
         command.arg(self.directory.path().join("vsftpd.conf")).stdin(Stdio::null()).stdout(Stdio::null());
         let mut running = Running::start(&mut command);
@@ -94,7 +98,7 @@ impl Vsftpd {
     }
 
     /// Stops it, with every session.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if let Some(running) = &self.running {
             running.kill_children();
         }
@@ -102,17 +106,26 @@ impl Vsftpd {
     }
 
     /// A file or directory of the server, as the machine names it.
-    pub(crate) fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.directory.path().join("home").join(path)
     }
 
+    /// Makes a directory that everybody may write to.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_directory(&self, path: &str) -> std::io::Result<()> {
+        fs::create_dir(self.path(path))?;
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o777))
+    }
+
     /// What it logged: every command and reply.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
     /// A `connection` table for it, with further lines for `ftp` and `ftp.tls`.
-    pub(crate) fn table(&self, ftp: &str, tls: Option<&str>) -> String {
+    pub fn table(&self, ftp: &str, tls: Option<&str>) -> String {
         let home = if is_root() { "/site".to_owned() } else { self.path("site").display().to_string() };
         let mut table = format!(
             "[ftp]\nhost = \"localhost\"\nport = {}\nuser = \"anonymous\"\npassword = \"secret-word\"\nhome = \"{home}\"\n{ftp}\n",

@@ -11,14 +11,16 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// An authority with a certificate for a server called `localhost` and one for a client, in files.
-pub(crate) struct Certificates {
+#[derive(Debug)]
+pub struct Certificates {
     directory: TempDir,
     /// SHA-256 of the server's certificate.
-    pub(crate) digest: String,
+    pub digest: String,
 }
 
 impl Certificates {
-    pub(crate) fn make() -> Self {
+    /// Makes them.
+    pub fn make() -> Self {
         let directory = TempDir::new().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,17 +42,18 @@ impl Certificates {
         Self { directory, digest }
     }
 
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
+    /// One of the files: `ca.pem`, `localhost.pem`, `localhost.key`, `client.pem`, `client.key`.
+    pub fn path(&self, file: &str) -> PathBuf {
         self.directory.path().join(file)
     }
 
     /// A file's name as TOML writes it.
-    pub(crate) fn quoted(&self, file: &str) -> String {
+    pub fn quoted(&self, file: &str) -> String {
         quoted(&self.path(file))
     }
 
     /// A server that shows the certificate and, if asked to, demands one of the same authority.
-    pub(crate) fn server(&self, demands_client: bool) -> std::sync::Arc<ServerConfig> {
+    pub fn server(&self, demands_client: bool) -> std::sync::Arc<ServerConfig> {
         server_config(&ServerTls {
             certificate: self.path("localhost.pem"),
             key: self.path("localhost.key"),
@@ -61,6 +64,6 @@ impl Certificates {
 }
 
 /// A path as TOML writes it.
-pub(crate) fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     format!("{:?}", path.to_str().unwrap())
 }

@@ -7,10 +7,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+/// Far more than anything in a test takes; so that a test that hangs says where.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program of the system, or a clear failure.
-pub(crate) fn program(name: &str, package: &str) -> PathBuf {
+pub fn program(name: &str, package: &str) -> PathBuf {
     ["/usr/sbin", "/usr/bin", "/usr/local/bin"]
         .iter()
         .map(|directory| PathBuf::from(directory).join(name))
@@ -20,7 +21,7 @@ pub(crate) fn program(name: &str, package: &str) -> PathBuf {
 
 /// A port of loopback that nobody listens on. Below those the system hands out by itself, and by process, so that
 /// tests that run side by side do not take it from each other.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     loop {
         let number = std::process::id().wrapping_mul(61).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
@@ -32,18 +33,20 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// A running program; killed when dropped.
-pub(crate) struct Running {
+#[derive(Debug)]
+pub struct Running {
     child: Child,
 }
 
 impl Running {
-    pub(crate) fn start(command: &mut Command) -> Self {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self { child }
     }
 
     /// Ends the programs that this one started: a server's process for each session.
-    pub(crate) fn kill_children(&self) {
+    pub fn kill_children(&self) {
         let of = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let mut waiting = vec![self.child.id().to_string()];
         let mut found = Vec::new();
@@ -58,17 +61,17 @@ impl Running {
     }
 
     /// What it prints, if that was piped.
-    pub(crate) fn stdout(&mut self) -> BufReader<ChildStdout> {
+    pub fn stdout(&mut self) -> BufReader<ChildStdout> {
         BufReader::new(self.child.stdout.take().unwrap())
     }
 
     /// What it reads, if that was piped.
-    pub(crate) fn stdin(&mut self) -> &mut ChildStdin {
+    pub fn stdin(&mut self) -> &mut ChildStdin {
         self.child.stdin.as_mut().unwrap()
     }
 
     /// Waits until it listens on `port`.
-    pub(crate) fn wait_for_port(&mut self, port: u16) {
+    pub fn wait_for_port(&mut self, port: u16) {
         let start = Instant::now();
         while TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_err() {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -88,14 +91,14 @@ impl Drop for Running {
 }
 
 /// Starts `openssl` with its output piped.
-pub(crate) fn openssl(arguments: &[&str]) -> Running {
+pub fn openssl(arguments: &[&str]) -> Running {
     let mut command = Command::new(program("openssl", "openssl"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     Running::start(&mut command)
 }
 
 /// Reads lines until one satisfies.
-pub(crate) fn line(output: &mut impl BufRead, satisfies: impl Fn(&str) -> bool) -> String {
+pub fn line(output: &mut impl BufRead, satisfies: impl Fn(&str) -> bool) -> String {
     let mut line = String::new();
     loop {
         line.clear();
