@@ -91,7 +91,8 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
         .map_err(|error| Failure::new(error.to_string()))?;
     tokio::spawn(upkeep(recorder));
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(address = %serving.http(), providers = config.providers.len(), "the gateway runs");
+    let stream = serving.stream().map(tracing::field::display);
+    tracing::info!(address = %serving.http(), stream, providers = config.providers.len(), "the gateway runs");
 
     let drain = loop {
         match signals.next().await {
