@@ -31,7 +31,7 @@ impl Key {
 }
 
 /// An authority with a certificate for `localhost` and one for a client, written into `home`.
-fn certify(home: &Path) {
+pub(crate) fn certify(home: &Path) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -104,9 +104,8 @@ async fn lines_over_tcp_are_answered() {
 async fn each_key_may_do_what_its_role_allows() {
     let platforms = Platforms::start().await.unwrap();
     let keys = ["viewer", "crm", "operator", "admin"].map(|role| Key::make(role, role));
-    let gateway = Gateway::start(&platforms, |config| {
-        keys.iter().fold(with_stream(&config), |config, key| config + &key.config)
-    });
+    let gateway =
+        Gateway::start(&platforms, |config| keys.iter().fold(with_stream(&config), |config, key| config + &key.config));
     let url = format!("http://{}", gateway.address);
     let status = |key: &str, arguments: &[&str], input: &str| {
         run_with(arguments, &[("HEADGATE_URL", &url), ("HEADGATE_KEY", key)], input)

@@ -74,7 +74,8 @@ async fn a_mistake_changes_nothing() {
         (String::new(), "not ended"),
     ] {
         // Something to lose: a provider that the empty file would leave out.
-        let request = json!({ "provider": "nagra", "command": "reset_pin", "smartcard": "0000000001", "process": "with_run" });
+        let request =
+            json!({ "provider": "nagra", "command": "reset_pin", "smartcard": "0000000002", "process": "with_run" });
         gateway.client.post(&request, 0).await.unwrap();
         let log = gateway.reload(&mistake);
         assert!(log["message"].as_str().unwrap().starts_with("the configuration was not taken over"), "{log}");

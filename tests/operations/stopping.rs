@@ -51,7 +51,8 @@ async fn what_waits_survives_a_stop() {
     // The end of a request that an earlier process accepted is counted too.
     let metrics = gateway.client.call(hyper::Method::GET, "/metrics", &[], "").await.unwrap();
     let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
-    let counted = r#"headgate_requests_finished_total{provider="nagra",protocol="nagravision-smsgw",state="completed"} 1"#;
+    let counted =
+        r#"headgate_requests_finished_total{provider="nagra",protocol="nagravision-smsgw",state="completed"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
     gateway.stop();
 }

@@ -33,7 +33,8 @@ async fn probes_answer_and_counters_move() {
     for n in 0..3 {
         assert_eq!(reset_pin(&gateway, &format!("{n:010}")).await["state"], "completed");
     }
-    let card = json!({ "provider": "conax", "command": "get_services", "smartcard": headgate_site::site::conax_card(1) });
+    let card =
+        json!({ "provider": "conax", "command": "get_services", "smartcard": headgate_site::site::conax_card(1) });
     assert_eq!(gateway.client.post(&card, 20).await.unwrap().json()["state"], "completed");
     let unmapped = json!({
         "provider": "nagra", "command": "activate_services", "smartcard": "0000000001", "services": ["OPERA"],
