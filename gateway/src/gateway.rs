@@ -11,6 +11,7 @@ use headgate_codecs::registry::{self, Protocol};
 use headgate_core::adapter::Rules;
 use headgate_core::body::{Refusal, RequestBody};
 use headgate_core::capabilities::Capabilities;
+use headgate_core::command::Command;
 use headgate_core::dispatch::BreakerState;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::Engine;
@@ -50,6 +51,7 @@ struct Running {
     config: ProviderConfig,
     protocol: &'static Protocol,
     rules: Arc<dyn Rules>,
+    metrics: Arc<ProviderMetrics>,
     inbox: mpsc::Sender<Message>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -89,30 +91,25 @@ impl Gateway {
     pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
         let _one_at_a_time = self.inner.changing.lock().await;
         self.inner.refuse_orphans(config).await?;
+        let mut same = Vec::new();
         let mut changed = Vec::new();
         for provider in &config.providers {
-            // Opened before anything is stopped: a mistake must leave everything as it was.
+            // All are opened before any is touched: a mistake must leave everything as it was.
             let opened = open(provider)?;
             match self.inner.running(&provider.name) {
-                Some(running) if running.config == *provider => {
-                    let _ = running.inbox.send(Message::Reload).await;
-                }
+                Some(running) if running.config == *provider => same.push(running),
                 _ => changed.push((provider, opened)),
             }
         }
-        let kept: BTreeSet<_> = config.providers.iter().map(|provider| &provider.name).collect();
-        let before: Vec<_> = read(&self.inner.providers).values().cloned().collect();
-        for gone in before.iter().filter(|running| !kept.contains(&running.config.name)) {
-            gone.drain(RELOAD_DRAIN).await;
-            write(&self.inner.providers).remove(&gone.config.name);
-            tracing::info!(provider = gone.config.name.as_str(), "provider removed");
+        self.inner.remove_all_but(config).await?;
+        for running in same {
+            let _ = running.inbox.send(Message::Reload).await;
         }
+        let replaced = changed.iter().filter_map(|(provider, _)| self.inner.running(&provider.name));
+        drain_all(replaced.collect(), RELOAD_DRAIN).await;
         for (provider, opened) in changed {
-            if let Some(running) = self.inner.running(&provider.name) {
-                running.drain(RELOAD_DRAIN).await;
-            }
             self.inner.run(provider, opened).await?;
-            tracing::info!(provider = provider.name.as_str(), "provider started");
+            tracing::info!(provider = provider.name.as_str(), state = provider.state.name(), "provider started");
         }
         Ok(())
     }
@@ -126,10 +123,7 @@ impl Gateway {
     /// [`AcceptError`]: then nothing was stored.
     pub async fn accept(&self, body: RequestBody, raw: Bytes, origin: Origin) -> Result<Accepted, AcceptError> {
         let provider = self.inner.running(&body.provider).ok_or_else(|| self.inner.unknown(&body.provider))?;
-        let command = body.command()?;
-        let capabilities = provider.rules.capabilities();
-        let checked = capabilities.check(&command, &provider.config.services);
-        checked.and_then(|()| provider.rules.check(&command)).map_err(|refusal| body.locate(refusal))?;
+        let command = provider.check(&body).inspect_err(|_| provider.metrics.refused())?;
         let id = RequestId(Uuid::now_v7());
         let request = Request {
             id,
@@ -229,9 +223,7 @@ impl Gateway {
     pub async fn set_state(&self, name: &ProviderName, state: ProviderState) -> Result<(), ActionError> {
         let provider = self.inner.running(name).ok_or(ActionError::NotFound)?;
         let message = Message::SetEffective(state == ProviderState::Effective);
-        provider.inbox.send(message).await.map_err(|_| ActionError::Stopping)?;
-        tracing::info!(provider = name.as_str(), ?state, "provider switched");
-        Ok(())
+        provider.inbox.send(message).await.map_err(|_| ActionError::Stopping)
     }
 
     /// The store, for reading.
@@ -256,7 +248,7 @@ impl Gateway {
         self.inner.stopping.store(true, Ordering::Relaxed);
         let _one_at_a_time = self.inner.changing.lock().await;
         let running: Vec<_> = read(&self.inner.providers).values().cloned().collect();
-        futures_util::future::join_all(running.iter().map(|provider| provider.drain(drain))).await;
+        drain_all(running, drain).await;
         self.inner.store.close().await
     }
 
@@ -286,9 +278,10 @@ impl Inner {
     async fn refuse_orphans(&self, config: &Config) -> Result<(), StartError> {
         for (name, count) in self.store.unfinished_counts().await? {
             if !config.providers.iter().any(|provider| provider.name == name) {
+                let requests = if count == 1 { "1 request of it has" } else { &format!("{count} requests of it have") };
                 let text = format!(
-                    "{count} requests of it have not ended; keep it in the configuration (with state = \"not_effective\", \
-                     if nothing may be sent) until they have, or cancel them"
+                    "{requests} not ended; keep it in the configuration (with state = \"not_effective\", if nothing \
+                     may be sent) until they have, or until you have cancelled them"
                 );
                 return Err(StartError::Provider { provider: name, path: String::new(), text });
             }
@@ -296,9 +289,31 @@ impl Inner {
         Ok(())
     }
 
+    /// Ends the tasks of providers that `config` does not have. If one of them took a request since it was looked
+    /// whether any has unfinished ones, all go on as before.
+    async fn remove_all_but(&self, config: &Config) -> Result<(), StartError> {
+        let kept: BTreeSet<_> = config.providers.iter().map(|provider| &provider.name).collect();
+        let running: Vec<_> = read(&self.providers).values().cloned().collect();
+        let gone: Vec<_> = running.into_iter().filter(|running| !kept.contains(&running.config.name)).collect();
+        drain_all(gone.clone(), RELOAD_DRAIN).await;
+        if let Err(refused) = self.refuse_orphans(config).await {
+            for running in gone {
+                self.run(&running.config, open(&running.config)?).await?;
+            }
+            return Err(refused);
+        }
+        for running in gone {
+            let name = &running.config.name;
+            write(&self.providers).remove(name);
+            tracing::info!(provider = name.as_str(), "provider removed");
+        }
+        Ok(())
+    }
+
     /// Starts a provider's task with what the store says has not ended, in place of one of the same name.
     async fn run(&self, config: &ProviderConfig, opened: Opened) -> Result<(), StartError> {
         let Opened { protocol, rules, engine, .. } = opened;
+        let metrics = Arc::new(ProviderMetrics::new(config.name.as_str(), protocol.name));
         let parts = Parts {
             engine,
             transport: protocol.transport,
@@ -306,19 +321,32 @@ impl Inner {
             store: Arc::clone(&self.store),
             numbers: Arc::clone(&self.numbers),
             clock: self.clock,
-            metrics: ProviderMetrics::new(config.name.as_str(), protocol.name),
+            metrics: Arc::clone(&metrics),
             unfinished: self.store.unfinished(config.name.clone()).await?,
             effective: config.state == ProviderState::Effective,
-            span: tracing::info_span!("provider", name = config.name.as_str()),
+            name: config.name.clone(),
         };
         let (inbox, task) = runner::start(parts).map_err(|error| wrong_connection(config, error))?;
-        let running = Running { config: config.clone(), protocol, rules, inbox, task: Mutex::new(Some(task)) };
+        let running = Running { config: config.clone(), protocol, rules, metrics, inbox, task: Mutex::new(Some(task)) };
         write(&self.providers).insert(config.name.clone(), Arc::new(running));
         Ok(())
     }
 }
 
+/// Drains providers side by side, so that several that hang take no longer than one.
+async fn drain_all(providers: Vec<Arc<Running>>, limit: Duration) {
+    futures_util::future::join_all(providers.iter().map(|provider| provider.drain(limit))).await;
+}
+
 impl Running {
+    /// What a request asks for, if this provider can do it.
+    fn check(&self, body: &RequestBody) -> Result<Command, Refusal> {
+        let command = body.command()?;
+        let checked = self.rules.capabilities().check(&command, &self.config.services);
+        checked.and_then(|()| self.rules.check(&command)).map_err(|refusal| body.locate(refusal))?;
+        Ok(command)
+    }
+
     /// Has it end what is on its way, and waits; gives up after `limit`.
     async fn drain(&self, limit: Duration) {
         let Some(mut task) = lock(&self.task).take() else { return };
@@ -455,7 +483,7 @@ pub enum ActionError {
     #[error("not found")]
     NotFound,
     /// Not in this state.
-    #[error("not possible while the request is {0}")]
+    #[error("the request is {0}")]
     WrongState(State),
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
@@ -482,7 +510,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A provider can not be: the path in the configuration and what is wrong there.
-    #[error("provider {provider:?}: {path}: {text}")]
+    #[error("provider {provider:?}: {path}{}{text}", if path.is_empty() { "" } else { ": " })]
     Provider {
         /// Which provider.
         provider: ProviderName,

@@ -16,11 +16,11 @@ use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
 use headgate_core::request::{Request, RequestId, State};
+use headgate_core::text::ProviderName;
 use headgate_core::{Now, Tick};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tracing::Instrument;
 
 use crate::clock::Clock;
 use crate::drive::{Connection, ConnectionError, DriverEvent, Drivers};
@@ -106,10 +106,10 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) numbers: Arc<AtomicU64>,
     pub(crate) clock: Clock,
-    pub(crate) metrics: ProviderMetrics,
+    pub(crate) metrics: Arc<ProviderMetrics>,
     pub(crate) unfinished: Vec<Recovered>,
     pub(crate) effective: bool,
-    pub(crate) span: tracing::Span,
+    pub(crate) name: ProviderName,
 }
 
 /// Starts a provider's task. Returns its inbox and the task, which ends after [`Message::Drain`].
@@ -120,9 +120,9 @@ pub(crate) fn start(parts: Parts) -> Result<(mpsc::Sender<Message>, JoinHandle<(
     let (inbox, messages) = mpsc::channel(INBOX);
     let (report, reports) = mpsc::unbounded_channel();
     let drivers = Drivers::new(parts.transport, &parts.connection, inbox.clone())?;
-    let span = parts.span.clone();
     let unfinished = parts.unfinished;
     let task = Task {
+        name: parts.name,
         engine: parts.engine,
         drivers,
         transport: parts.transport,
@@ -140,11 +140,12 @@ pub(crate) fn start(parts: Parts) -> Result<(mpsc::Sender<Message>, JoinHandle<(
         effective: parts.effective,
         draining: false,
     };
-    let task = tokio::spawn(task.run(messages, reports, unfinished).instrument(span));
+    let task = tokio::spawn(task.run(messages, reports, unfinished));
     Ok((inbox, task))
 }
 
 struct Task {
+    name: ProviderName,
     engine: Engine,
     drivers: Drivers<Message>,
     transport: Transport,
@@ -153,7 +154,7 @@ struct Task {
     report: mpsc::UnboundedSender<StoreReport>,
     numbers: Arc<AtomicU64>,
     clock: Clock,
-    metrics: ProviderMetrics,
+    metrics: Arc<ProviderMetrics>,
     waiters: HashMap<RequestId, Waiter>,
     /// Operators whose action is being stored.
     replies: HashMap<RequestId, Vec<Reply>>,
@@ -232,7 +233,7 @@ impl Task {
             }
             Message::Reload => {
                 if let Err(error) = self.drivers.reload(self.transport, &self.connection) {
-                    tracing::error!(%error, "the connection was not reloaded; it stays as it was");
+                    tracing::error!(provider = self.name.as_str(), %error, "the connection was not reloaded; it stays as it was");
                 }
             }
             Message::Status(reply) => {
@@ -334,11 +335,7 @@ impl Task {
             }
             Change::Sent { .. } => self.metrics.sent(),
             Change::Again { .. } => self.metrics.retried(),
-            Change::Finish(finish) => {
-                if let Some(sent_at) = finish.sent_at {
-                    self.metrics.answered(between(sent_at, finish.finished_at));
-                }
-            }
+            Change::Finish(finish) => self.metrics.finished(finish.state),
             Change::References(_) | Change::Reopen { .. } => {}
         }
     }
@@ -354,7 +351,11 @@ impl Task {
     fn ended(&mut self, finish: Arc<Finish>) {
         self.answer_operators(finish.id);
         if let Some(waiter) = self.waiters.remove(&finish.id) {
-            self.metrics.finished(finish.state, between(waiter.created, finish.finished_at));
+            self.metrics.lasted(between(waiter.created, finish.finished_at));
+            // Silence is no answer.
+            if let (Some(sent_at), true) = (finish.sent_at, finish.state != State::Unknown) {
+                self.metrics.answered(between(sent_at, finish.finished_at));
+            }
             let _ = waiter.finish.send(finish);
         }
     }
@@ -366,39 +367,45 @@ impl Task {
     }
 
     fn notice(&mut self, notice: Notice) {
+        let provider = self.name.as_str();
         match notice {
             Notice::LinkUp(link) => {
                 self.links_up.insert(link);
                 self.metrics.links_up(self.links_up.len());
                 self.trouble = None;
-                tracing::info!(link = link.0, "link up");
+                tracing::info!(provider, link = link.0, "link up");
             }
             Notice::LinkDown(link, failure) => {
                 // A link that never came up is not one that was lost.
                 if self.links_up.remove(&link) {
                     self.metrics.links_up(self.links_up.len());
                     self.metrics.link_lost();
+                    tracing::warn!(provider, link = link.0, reason = %failure, "link lost");
+                } else {
+                    tracing::warn!(provider, link = link.0, reason = %failure, "link not opened");
                 }
-                tracing::warn!(link = link.0, reason = %failure, "link down");
                 self.trouble = Some(failure.to_string());
             }
             Notice::Breaker(state) => {
                 self.metrics.breaker(state.name());
                 match state {
                     BreakerState::Open(why) => {
-                        tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while");
+                        tracing::warn!(provider, reason = %why, "breaker opened: nothing is sent for a while");
                     }
-                    BreakerState::HalfOpen(_) | BreakerState::Closed => tracing::info!("breaker closed"),
+                    BreakerState::HalfOpen(_) => {
+                        tracing::info!(provider, "breaker half open: one request goes out to see");
+                    }
+                    BreakerState::Closed => tracing::info!(provider, "breaker closed"),
                 }
             }
             Notice::Paused(pause, why) => {
                 self.metrics.slow_down();
-                tracing::warn!(?pause, reason = %why, "the platform asked for a pause");
+                tracing::warn!(provider, ?pause, reason = %why, "the platform asked for a pause");
             }
             Notice::Noise(noise) => {
                 self.metrics.noise();
-                tracing::warn!(reason = %noise.text, bytes = noise.raw.len(), "unexpected data from the platform");
-                tracing::trace!(raw = %headgate_core::text::to_hex(&noise.raw), "the unexpected data");
+                tracing::warn!(provider, reason = %noise.text, bytes = noise.raw.len(), "unexpected data from the platform");
+                tracing::trace!(provider, raw = %headgate_core::text::to_hex(&noise.raw), "the unexpected data");
             }
         }
     }

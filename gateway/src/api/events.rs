@@ -2,7 +2,8 @@
 //!
 //! An event's id is the change's sequence number. A client that comes back with `Last-Event-ID` gets what it missed,
 //! from the store; one that comes without gets what changes from now on. A client that reads too slowly is
-//! served from the store as well, so it misses nothing that is kept.
+//! served from the store as well, so it misses nothing that is kept. Where something is not kept, an event `gap`
+//! tells, so that the client can ask `/v1/requests` for the states as they are now.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -28,7 +29,7 @@ use super::auth::Caller;
 use super::front::Front;
 use super::problem::{Kind, Problem};
 use crate::config::Role;
-use crate::store::{StateChange, Store};
+use crate::store::{StateChange, Store, StoreError};
 
 /// The header with the id of the last event a client got.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -50,8 +51,11 @@ pub(super) async fn follow<F: Front>(
     let last = headers.get(LAST_EVENT_ID).map(read_id).transpose()?;
     let follower = Follower::new(api.front.store(), last, query?.0, api.stop.clone());
     let events = futures_util::stream::unfold(follower, |mut follower| async {
-        let change = follower.next().await?;
-        Some((Ok::<_, Infallible>(event(&change)), follower))
+        let event = match follower.next().await? {
+            Told::Change(change) => event(&change),
+            Told::Gap(gap) => gap.event(),
+        };
+        Some((Ok::<_, Infallible>(event), follower))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
@@ -109,6 +113,30 @@ pub(super) struct ChangeView<'a> {
     code: Option<&'a str>,
 }
 
+/// The data of an event `gap`: changes that the client can not be told, because they are kept no longer, or because
+/// the store is not the one that gave its last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub(super) struct Gap {
+    /// The id of the last event the client got.
+    after: u64,
+    /// The id of the next event there is, or will be.
+    before: u64,
+}
+
+impl Gap {
+    /// A client that comes back with its id has been told.
+    fn event(self) -> Event {
+        let json = serde_json::to_string(&self).unwrap_or_default();
+        Event::default().id(self.before.saturating_sub(1).to_string()).event("gap").data(json)
+    }
+}
+
+/// What a follower is told.
+enum Told {
+    Change(Box<StateChange>),
+    Gap(Gap),
+}
+
 fn event(change: &StateChange) -> Event {
     let view = ChangeView {
         id: change.id,
@@ -124,6 +152,11 @@ fn event(change: &StateChange) -> Event {
     };
     let json = serde_json::to_string(&view).unwrap_or_default();
     Event::default().id(change.sequence.to_string()).event("request").data(json)
+}
+
+fn unreadable<T>(error: &StoreError) -> Option<T> {
+    tracing::error!(%error, "the event stream can not be read from the store");
+    None
 }
 
 fn read_id(value: &HeaderValue) -> Result<u64, Problem> {
@@ -143,6 +176,10 @@ struct Follower {
     missed: VecDeque<StateChange>,
     /// Whether there may be more in the store.
     behind: bool,
+    /// Whether `last` is what the client says, and may be of another store.
+    claimed: bool,
+    /// A change to tell after a gap.
+    held: Option<StateChange>,
     wanted: EventsQuery,
     stop: CancellationToken,
 }
@@ -151,11 +188,26 @@ impl Follower {
     fn new(store: &Arc<dyn Store>, last: Option<u64>, wanted: EventsQuery, stop: CancellationToken) -> Self {
         // Subscribed before the first look into the store: a change between the two comes twice, never not at all.
         let live = store.subscribe();
-        Self { store: Arc::clone(store), live, last, missed: VecDeque::new(), behind: last.is_some(), wanted, stop }
+        Self {
+            store: Arc::clone(store),
+            live,
+            last,
+            missed: VecDeque::new(),
+            behind: last.is_some(),
+            claimed: last.is_some(),
+            held: None,
+            wanted,
+            stop,
+        }
     }
 
-    /// The next change that the client wants; nothing, once the gateway stops or the store fails.
-    async fn next(&mut self) -> Option<StateChange> {
+    /// What the client is told next; nothing, once the gateway stops or the store fails.
+    async fn next(&mut self) -> Option<Told> {
+        if self.claimed
+            && let Some(gap) = self.foreign().await?
+        {
+            return Some(Told::Gap(gap));
+        }
         let stop = self.stop.clone();
         loop {
             let change = tokio::select! {
@@ -163,19 +215,39 @@ impl Follower {
                 () = stop.cancelled() => return None,
                 change = self.any() => change?,
             };
-            if self.last.is_none_or(|last| change.sequence > last) {
-                self.last = Some(change.sequence);
-                if self.wanted.admits(&change) {
-                    return Some(change);
+            let sequence = change.sequence;
+            match self.last {
+                Some(last) if sequence <= last => continue,
+                Some(last) if sequence > last + 1 => {
+                    self.last = Some(sequence - 1);
+                    self.held = Some(change);
+                    return Some(Told::Gap(Gap { after: last, before: sequence }));
                 }
+                Some(_) | None => self.last = Some(sequence),
+            }
+            if self.wanted.admits(&change) {
+                return Some(Told::Change(Box::new(change)));
             }
         }
+    }
+
+    /// Whether the client's last event is one that this store has not given yet: then it followed another one, which
+    /// this replaces. The stream goes on with the next change. The outer nothing: the store fails.
+    async fn foreign(&mut self) -> Option<Option<Gap>> {
+        let newest = match self.store.last_sequence().await {
+            Ok(newest) => newest,
+            Err(error) => return unreadable(&error),
+        };
+        self.claimed = false;
+        let Some(after) = self.last.filter(|last| *last > newest) else { return Some(None) };
+        self.last = Some(newest);
+        Some(Some(Gap { after, before: newest + 1 }))
     }
 
     /// The next change, from the store while the client is behind, else as it happens.
     async fn any(&mut self) -> Option<StateChange> {
         loop {
-            if let Some(change) = self.missed.pop_front() {
+            if let Some(change) = self.held.take().or_else(|| self.missed.pop_front()) {
                 return Some(change);
             }
             if let (true, Some(last)) = (self.behind, self.last) {
@@ -184,10 +256,7 @@ impl Follower {
                         self.behind = page.len() == PAGE;
                         self.missed = page.into();
                     }
-                    Err(error) => {
-                        tracing::error!(%error, "the event stream can not be read from the store");
-                        return None;
-                    }
+                    Err(error) => return unreadable(&error),
                 }
                 continue;
             }

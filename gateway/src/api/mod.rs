@@ -151,24 +151,32 @@ impl Serving {
         self.stream
     }
 
-    /// Takes over changed keys and certificates. Connections that are open stay; new ones see the new
-    /// certificate, and every next call the new keys.
+    /// Reads changed keys and certificates, for [`Serving::take_over`].
     ///
     /// # Errors
-    /// [`ServeError`]; then nothing has changed. TLS can not be switched on or off, nor the last key taken away
-    /// or the first one added, without a restart.
-    pub fn reload(&self, tls: Option<&ServerTls>, keys: &[ApiKey]) -> Result<(), ServeError> {
+    /// [`ServeError`]. TLS can not be switched on or off, nor the last key taken away or the first one added,
+    /// without a restart.
+    pub fn prepare(&self, tls: Option<&ServerTls>, keys: &[ApiKey]) -> Result<Access, ServeError> {
         let keys = Keys::new(keys)?;
         if tls.is_some() != self.http_tls.is_some() || keys.is_empty() != self.keys.borrow().is_empty() {
             return Err(ServeError::Restart);
         }
-        if let Some(tls) = tls {
-            let (http, stream) = (tls::settings(tls, &HTTP_ALPN)?, tls::settings(tls, &[])?);
+        let tls = match tls {
+            Some(tls) => Some((tls::settings(tls, &HTTP_ALPN)?, tls::settings(tls, &[])?)),
+            None => None,
+        };
+        Ok(Access { keys, tls })
+    }
+
+    /// Takes over changed keys and certificates. Connections that are open stay; new ones see the new
+    /// certificate, and every next call the new keys.
+    pub fn take_over(&self, access: Access) {
+        let Access { keys, tls } = access;
+        if let Some((http, stream)) = tls {
             replace(self.http_tls.as_ref(), http);
             replace(self.stream_tls.as_ref(), stream);
         }
         self.keys.send_replace(Arc::new(keys));
-        Ok(())
     }
 
     /// Waits until the stop token is cancelled and the last connection has ended. Those that have not after the
@@ -182,6 +190,14 @@ impl Serving {
             self.tasks.wait().await;
         }
     }
+}
+
+/// Keys and certificates that were read and are good.
+#[derive(Debug)]
+pub struct Access {
+    keys: Keys,
+    /// For HTTP and for the stream.
+    tls: Option<(Arc<ServerConfig>, Arc<ServerConfig>)>,
 }
 
 fn replace(holder: Option<&watch::Sender<Arc<ServerConfig>>>, settings: Arc<ServerConfig>) {

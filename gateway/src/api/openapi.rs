@@ -11,7 +11,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::auth::role_name;
-use super::events::{ChangeView, EventsQuery};
+use super::events::{ChangeView, EventsQuery, Gap};
 use super::ndjson::Reply;
 use super::problem::Document;
 use super::providers::{ProvidersView, RawBody, StateBody, TestView};
@@ -251,15 +251,16 @@ impl Description {
         let mut parameters = self.query::<EventsQuery>();
         parameters.push(header("Last-Event-ID", "The id of the last event received: the stream goes on behind it."));
         let change = self.writes::<ChangeView<'_>>();
+        let gap = self.writes::<Gap>();
         self.call(Call {
             path: "/v1/events",
             method: "get",
             summary: "Follow every change of a request's state",
-            details: "Server-sent events named request; the data of each is the change. Without Last-Event-ID the stream begins now.",
+            details: "Server-sent events named request; the data of each is the change. Without Last-Event-ID the stream begins now. An event named gap tells that changes in between are kept no longer: ask /v1/requests for the states as they are now.",
             role: Some(Role::Viewer),
             parameters,
             body: None,
-            answers: vec![(200, "The stream.", json!({ "text/event-stream": { "schema": change } }))],
+            answers: vec![(200, "The stream.", json!({ "text/event-stream": { "schema": { "anyOf": [change, gap] } } }))],
             problems: &[400],
         });
     }

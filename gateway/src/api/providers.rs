@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use headgate_core::command::CommandKind;
 use headgate_core::request::{Source, State};
 use headgate_core::text::{ProviderName, Reference, SubscriptionNumber};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
@@ -25,6 +26,9 @@ use crate::gateway::ProviderStatus;
 
 /// How long a test or a raw message waits for its outcome, unless `Prefer` says otherwise.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// How long the outcome of a test that has just expired is waited for.
+const EXPIRY: Duration = Duration::from_secs(1);
 
 /// `GET /v1/providers`.
 pub(super) async fn list<F: Front>(api: Api<Shared<F>>, caller: Caller) -> Result<Response, Problem> {
@@ -62,7 +66,7 @@ pub(super) async fn set_state<F: Front>(
     let name = find(&api, &name?.0).await?.name;
     let StateBody { state } = api.read_object(&headers, body).await?;
     api.front.set_state(&name, state).await?;
-    tracing::info!(key = &*caller.name, provider = name.as_str(), ?state, "provider switched by hand");
+    tracing::info!(key = &*caller.name, provider = name.as_str(), state = state.name(), "provider switched by hand");
     Ok(Json(find(&api, &name).await?).into_response())
 }
 
@@ -84,8 +88,11 @@ pub(super) async fn test<F: Front>(
     caller.needs(Role::Operator)?;
     let provider = find(&api, &name?.0).await?.name;
     let started = Instant::now();
-    let posted = Posted::new(provider, CommandKind::TestConnection);
-    let answer = send(&api, &caller, &headers, &posted).await?;
+    // Once nobody waits for its outcome, a test tells nothing: it must not stay behind in the queue.
+    let wait = Preference::of(&headers).wait_or(WAIT);
+    let expires = Timestamp::now() + wait.unwrap_or(WAIT);
+    let posted = Posted { expires: Some(expires), ..Posted::new(provider, CommandKind::TestConnection) };
+    let answer = send(&api, &caller, &posted, wait.map(|wait| wait + EXPIRY)).await?;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let ok = answer.shown.state() == State::Completed;
     let request = answer.shown.view(Eyes::of(caller.role));
@@ -116,7 +123,7 @@ pub(super) async fn raw<F: Front>(
     let provider = find(&api, &name?.0).await?.name;
     let raw: RawBody = api.read_object(&headers, body).await?;
     let posted = Posted { raw: Some(raw), ..Posted::new(provider, CommandKind::Raw) };
-    let answer = send(&api, &caller, &headers, &posted).await?;
+    let answer = send(&api, &caller, &posted, Preference::of(&headers).wait_or(WAIT)).await?;
     Ok((answer.status, Json(answer.shown.view(Eyes::of(caller.role)))).into_response())
 }
 
@@ -144,23 +151,24 @@ struct Posted {
     command: CommandKind,
     #[serde(flatten)]
     raw: Option<RawBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
 }
 
 impl Posted {
     const fn new(provider: ProviderName, command: CommandKind) -> Self {
-        Self { provider, command, raw: None }
+        Self { provider, command, raw: None, expires: None }
     }
 }
 
 async fn send<F: Front>(
     api: &Shared<F>,
     caller: &Caller,
-    headers: &HeaderMap,
     posted: &Posted,
+    wait: Option<Duration>,
 ) -> Result<Answer, Problem> {
     let json =
         serde_json::to_vec(posted).map_err(|error| Problem::new(Kind::Internal, "internal", error.to_string()))?;
-    let wait = Preference::of(headers).wait_or(WAIT);
     api.take(caller, Source::Utility, Inbound::read(json.into())?, None, Turn::default(), wait).await
 }
 

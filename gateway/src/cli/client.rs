@@ -259,7 +259,7 @@ pub(super) fn problem_text(problem: &Value) -> Option<String> {
         text.push_str(": ");
         if let Some(field) = part("field") {
             text.push_str(field);
-            text.push(' ');
+            text.push_str(": ");
         }
         text.push_str(detail);
     }
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn a_problem_is_one_line() {
         let problem = serde_json::json!({"title": "Refused", "detail": "is missing", "field": "services/0"});
-        assert_eq!(problem_text(&problem).as_deref(), Some("Refused: services/0 is missing"));
+        assert_eq!(problem_text(&problem).as_deref(), Some("Refused: services/0: is missing"));
         assert_eq!(problem_text(&Value::Null), None);
     }
 }

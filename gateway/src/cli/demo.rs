@@ -57,26 +57,26 @@ impl Demo {
             self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], if self.once { 0 } else { 8480 })));
         let stage = Stage::set(&home, listen).await?;
         let url = format!("http://{}", stage.serving.http());
-        output::note(format_args!("The gateway serves {url}, with these platforms behind it:"));
+        output::line(format_args!("The gateway serves {url}, with these platforms behind it:"));
         stage.print_providers().await?;
 
         let requests = home.path().join("requests.ndjson");
         let lines: String = PROTOCOLS.iter().map(|protocol| protocol.demo.requests).collect();
         write(&requests, &lines)?;
         let count = lines.lines().count();
-        output::note(format_args!("\nSending {count} requests, as `headgate send --url {url} FILE` does:"));
+        output::line(format_args!("\nSending {count} requests, as `headgate send --url {url} FILE` does:"));
         let send = Send::of(&url, requests);
         let summary = send.deliver().await?;
         send.report(&summary);
-        output::note("\nWhat the platforms hold now:");
+        output::line("\nWhat the platforms hold now:");
         stage.print_holdings().await?;
 
         let refused: usize = PROTOCOLS.iter().map(|protocol| protocol.demo.refused).sum();
         let good = summary.not_completed() == refused as u64;
         if good {
-            output::note(format_args!("\nEvery request ended as it should ({refused} were there to be refused)."));
+            output::line(format_args!("\nEvery request ended as it should ({refused} were there to be refused)."));
         } else {
-            output::note(format_args!(
+            output::line(format_args!(
                 "\n{refused} requests were to be refused, {} did not complete.",
                 summary.not_completed()
             ));
@@ -200,7 +200,7 @@ impl Stage {
 
     fn invite(&self, url: &str, home: &Home) {
         let example = PROTOCOLS.first().and_then(|protocol| protocol.demo.requests.lines().next()).unwrap_or_default();
-        output::note(format_args!(
+        output::line(format_args!(
             "\nIt goes on until Ctrl-C. Try:\n\
              \x20 curl {url}/v1/providers\n\
              \x20 curl {url}/v1/requests?state=rejected\n\

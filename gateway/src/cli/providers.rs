@@ -105,17 +105,18 @@ impl Providers {
     }
 
     async fn test(&self, name: &str) -> Result<u8, Failure> {
-        let path = format!("/v1/providers/{}/test", encoded(name));
-        let answer = self.target.connect().await?.call(Method::POST, &path, None).await?;
+        let path = format!("/v1/providers/{}", encoded(name));
+        let mut client = self.target.connect().await?;
+        let answer = client.call(Method::POST, &format!("{path}/test"), None).await?;
         let ok = answer.get("ok").and_then(Value::as_bool).unwrap_or_default();
         if self.json {
             output::json(&answer);
         } else if ok {
             output::line(format_args!("{name} answered in {} ms", text(&answer, "milliseconds")));
         } else {
-            let request = answer.get("request").unwrap_or(&Value::Null);
-            let why = request.get("failure").map(|failure| text(failure, "text")).unwrap_or_default();
-            output::line(format_args!("{name} did not answer: {} {why}", text(request, "state")));
+            // It only explains: without it the answer stands.
+            let provider = client.get(&path).await.unwrap_or_default();
+            output::line(format_args!("{name} did not answer: {}", silence(&answer, &provider)));
         }
         Ok(u8::from(!ok))
     }
@@ -139,6 +140,20 @@ pub(super) fn text(value: &Value, field: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     }
+}
+
+/// Why a test had no answer: what the request says, else what is known of the provider.
+fn silence(test: &Value, provider: &Value) -> String {
+    let request = test.get("request").unwrap_or(&Value::Null);
+    let failure = request.get("failure").map(|failure| text(failure, "text")).unwrap_or_default();
+    let trouble = text(provider, "trouble");
+    let known = match text(provider, "state").as_str() {
+        "not_effective" => "nothing is sent to it while it is not_effective",
+        _ => &trouble,
+    };
+    let why = if text(request, "state") == "expired" { [known, &failure] } else { [&failure, known] };
+    let why = why.into_iter().find(|why| !why.is_empty());
+    why.map_or_else(|| format!("the test is {}", text(request, "state")), str::to_owned)
 }
 
 fn print_provider(provider: &Value) {

@@ -76,6 +76,7 @@ enum Action {
     /// Show one with everything known of it.
     Show {
         /// Its id.
+        #[arg(value_parser = id)]
         id: Uuid,
         /// Also what went out and what came back; for operators.
         #[arg(long)]
@@ -84,21 +85,28 @@ enum Action {
     /// Send one again that ended without success, or at once one that waits for a retry or a run.
     Retry {
         /// Its id.
+        #[arg(value_parser = id)]
         id: Uuid,
     },
     /// Take back one that waits.
     Cancel {
         /// Its id.
+        #[arg(value_parser = id)]
         id: Uuid,
     },
     /// Say how one in state unknown really ended.
     Resolve {
         /// Its id.
+        #[arg(value_parser = id)]
         id: Uuid,
         /// completed (the platform did it) or failed (it did not, and will not be asked again).
         #[arg(value_parser = ["completed", "failed"])]
         state: String,
     },
+}
+
+fn id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "an id is as in the second column of `headgate requests`; the number is none".to_owned())
 }
 
 fn state(name: &str) -> Result<State, String> {
@@ -124,6 +132,11 @@ impl Requests {
                     output::json(&request);
                 } else {
                     output::text(describe(&request, 0));
+                    if *exchange && request.get("exchange").is_none() {
+                        output::note(
+                            "The exchange is not shown: that of a set_pin holds the PIN, that of a raw message is for administrators.",
+                        );
+                    }
                 }
                 return Ok(0);
             }
@@ -213,15 +226,47 @@ impl Filter {
     }
 }
 
+/// The members of a request, in the order in which people ask for them.
+const ORDER: [&str; 22] = [
+    "number",
+    "id",
+    "state",
+    "crm_state",
+    "provider",
+    "command",
+    "subscription",
+    "reference",
+    "arguments",
+    "failure",
+    "answer",
+    "platform_reference",
+    "priority",
+    "process",
+    "source",
+    "not_before",
+    "expires",
+    "created",
+    "sent",
+    "retry_at",
+    "finished",
+    "attempts",
+];
+
 /// A JSON object, one member a line, objects within it further in.
 fn describe(value: &Value, depth: usize) -> String {
+    let mut members: Vec<_> = value.as_object().into_iter().flatten().collect();
+    members.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()));
     let mut out = String::new();
-    for (name, member) in value.as_object().into_iter().flatten() {
+    for (name, member) in members {
         let indent = "  ".repeat(depth);
         // Writing to a String can not fail.
         let _ = match member {
             Value::Object(_) => write!(out, "{indent}{name}\n{}", describe(member, depth + 1)),
             Value::String(text) => writeln!(out, "{indent}{name:20} {}", text.escape_debug()),
+            Value::Array(items) if items.iter().all(Value::is_string) => {
+                let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+                writeln!(out, "{indent}{name:20} {}", items.join(" ").escape_debug())
+            }
             other => writeln!(out, "{indent}{name:20} {other}"),
         };
     }

@@ -166,8 +166,8 @@ impl Send {
             listing.row([provider, command, outcome, &count.to_string()]);
         }
         listing.print("No request was answered.");
-        for problem in &summary.problems {
-            output::note(problem);
+        for (number, why) in &summary.problems {
+            output::note(format_args!("line {number}: {why}"));
         }
         let hidden = summary.not_good - summary.problems.len() as u64;
         if hidden > 0 {
@@ -226,7 +226,8 @@ async fn read(
 pub(super) struct Summary {
     /// By provider, command and outcome.
     counts: BTreeMap<(String, String, String), u64>,
-    problems: Vec<String>,
+    /// What did not go well first, by the number of its line.
+    problems: BTreeMap<u64, String>,
     not_good: u64,
     unanswered: Vec<u64>,
     /// Why the conversation ended before its end.
@@ -256,7 +257,7 @@ impl Summary {
         if !good {
             self.not_good += 1;
             if self.problems.len() < SHOWN {
-                self.problems.push(format!("line {number}: {why}"));
+                self.problems.insert(number, why);
             }
         }
     }
@@ -293,8 +294,9 @@ impl Summary {
                 json!({ "provider": provider, "command": command, "outcome": outcome, "requests": count })
             })
             .collect();
+        let problems: Vec<_> = self.problems.iter().map(|(number, why)| format!("line {number}: {why}")).collect();
         json!({
-            "outcomes": counts, "not_completed": self.not_good, "problems": self.problems, "unanswered": self.unanswered,
+            "outcomes": counts, "not_completed": self.not_good, "problems": problems, "unanswered": self.unanswered,
         })
     }
 }

@@ -82,7 +82,7 @@ impl Signals {
 
 async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
     let mut signals = Signals::listen()?;
-    let config = loaded.config;
+    let mut config = loaded.config;
     let recorder = metrics::start().map_err(|error| Failure::new(format!("metrics can not be recorded: {error}")))?;
     let gateway = Gateway::start(&config).await.map_err(|error| Failure::new(error.to_string()))?;
     let stop = CancellationToken::new();
@@ -91,12 +91,13 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
         .map_err(|error| Failure::new(error.to_string()))?;
     tokio::spawn(upkeep(recorder));
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
-    tracing::info!(address = %serving.http(), providers = config.providers.len(), "the gateway runs");
+    let stream = serving.stream().map(tracing::field::display);
+    tracing::info!(address = %serving.http(), stream, providers = config.providers.len(), "the gateway runs");
 
     let drain = loop {
         match signals.next().await {
             Asked::Stop => break config.server.drain_timeout,
-            Asked::Reload => reload(file, &gateway, &serving).await,
+            Asked::Reload => reload(file, &mut config, &gateway, &serving).await,
         }
     };
     notify(&[NotifyState::Stopping]);
@@ -121,23 +122,47 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
 }
 
 /// Reads the configuration again. A mistake in it changes nothing.
-async fn reload(file: &Path, gateway: &Gateway, serving: &Serving) {
+async fn reload(file: &Path, config: &mut Config, gateway: &Gateway, serving: &Serving) {
     let mut states = vec![NotifyState::Reloading];
     states.extend(NotifyState::monotonic_usec_now().ok());
     notify(&states);
     match load(file) {
         Err(failure) => tracing::error!("the configuration was not taken over: {}", failure.text()),
-        Ok(loaded) => match take_over(&loaded.config, gateway, serving).await {
-            Ok(()) => tracing::info!(providers = loaded.config.providers.len(), "the configuration was taken over"),
+        Ok(Loaded { config: new, .. }) => match take_over(&new, gateway, serving).await {
+            Ok(()) => {
+                warn_of_restart(config, &new);
+                config.providers = new.providers;
+                tracing::info!(providers = config.providers.len(), "the configuration was taken over");
+            }
             Err(error) => tracing::error!(%error, "the configuration was not taken over"),
         },
     }
     notify(&[NotifyState::Ready]);
 }
 
+/// Takes over all of it or nothing: what can be wrong is looked at before anything changes.
 async fn take_over(config: &Config, gateway: &Gateway, serving: &Serving) -> Result<(), Box<dyn std::error::Error>> {
-    serving.reload(config.server.tls.as_ref(), &config.keys)?;
-    Ok(gateway.reload(config).await?)
+    let access = serving.prepare(config.server.tls.as_ref(), &config.keys)?;
+    gateway.reload(config).await?;
+    serving.take_over(access);
+    Ok(())
+}
+
+/// Names the settings that changed and are read only at the start.
+fn warn_of_restart(old: &Config, new: &Config) {
+    let (was, is) = (&old.server, &new.server);
+    let changed = [
+        ("server.listen", was.listen != is.listen),
+        ("server.stream_listen", was.stream_listen != is.stream_listen),
+        ("server.body_limit", was.body_limit != is.body_limit),
+        ("server.connections", was.connections != is.connections),
+        ("server.read_timeout", was.read_timeout != is.read_timeout),
+        ("server.drain_timeout", was.drain_timeout != is.drain_timeout),
+        ("store", old.store != new.store),
+    ];
+    for (setting, _) in changed.into_iter().filter(|(_, changed)| *changed) {
+        tracing::warn!(setting, "this setting changed; it is taken over at the next start");
+    }
 }
 
 /// Reads and checks the configuration; warnings go to the log.

@@ -217,3 +217,14 @@ pub enum ProviderState {
     /// Requests are accepted and wait.
     NotEffective,
 }
+
+impl ProviderState {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Effective => "effective",
+            Self::NotEffective => "not_effective",
+        }
+    }
+}

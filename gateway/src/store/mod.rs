@@ -82,8 +82,12 @@ pub trait Store: Send + Sync + 'static {
     /// The number of the newest request; zero if there is none.
     fn last_number(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// State changes after `after`, oldest first, at most `limit`.
+    /// State changes after `after`, oldest first, at most `limit`. Their sequences follow each other; where the
+    /// first is not the next after `after`, those between are kept no longer.
     fn changes(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<StateChange>, StoreError>>;
+
+    /// The sequence of the newest state change; zero if there is none.
+    fn last_sequence(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// State changes from now on. A receiver that lags asks [`Store::changes`] for what it missed.
     fn subscribe(&self) -> broadcast::Receiver<StateChange>;

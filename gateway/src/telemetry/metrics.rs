@@ -192,11 +192,15 @@ impl ProviderMetrics {
         self.retried.increment(1);
     }
 
-    /// A request that was accepted so long ago ended.
-    pub fn finished(&self, state: State, since_accepted: Duration) {
+    /// A request ended.
+    pub fn finished(&self, state: State) {
         if let Some(slot) = State::ALL.iter().position(|one| *one == state).and_then(|at| self.finished.get(at)) {
             slot.get_or_init(|| self.labelled(FINISHED, "state", state.name())).increment(1);
         }
+    }
+
+    /// A request ended that was accepted so long ago, by this process.
+    pub fn lasted(&self, since_accepted: Duration) {
         self.duration.record(since_accepted);
     }
 
@@ -287,7 +291,8 @@ mod tests {
             provider.accepted(CommandKind::Pair);
             provider.sent();
             provider.answered(Duration::from_millis(3));
-            provider.finished(State::Completed, Duration::from_millis(4));
+            provider.finished(State::Completed);
+            provider.lasted(Duration::from_millis(4));
             provider.queue(7, 2);
             provider.breaker("open");
         });

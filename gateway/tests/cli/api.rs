@@ -67,7 +67,7 @@ fn a_connection_test_decides_the_exit_status() {
     let good = headgate(&["providers", "test", "alpha", "--url", &double.url()]).ends(0);
     assert_eq!(good.out, "alpha answered in 3 ms\n");
     let bad = headgate(&["providers", "test", "dead", "--url", &double.url()]).ends(1);
-    assert_eq!(bad.out, "dead did not answer: failed no such card\n");
+    assert_eq!(bad.out, "dead did not answer: no such card\n");
 }
 
 #[test]

@@ -75,10 +75,10 @@ async fn changed_keys_hold_at_once() {
     let served = Served::with(Double::new(), &server(), &keys()).await.unwrap();
     assert_eq!(served.get("/v1/requests").key("crm").send().await.status, 200);
     let only_admin: Vec<ApiKey> = keys().into_iter().filter(|key| key.role == Role::Admin).collect();
-    served.serving.reload(None, &only_admin).unwrap();
+    served.serving.take_over(served.serving.prepare(None, &only_admin).unwrap());
     assert_eq!(served.get("/v1/requests").key("crm").send().await.status, 401);
     assert_eq!(served.get("/v1/requests").key("admin").send().await.status, 200);
-    assert!(matches!(served.serving.reload(None, &[]), Err(ServeError::Restart)));
+    assert!(matches!(served.serving.prepare(None, &[]), Err(ServeError::Restart)));
 }
 
 #[tokio::test]

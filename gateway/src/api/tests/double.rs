@@ -64,6 +64,11 @@ impl Double {
         lock(&self.memory.requests).clone()
     }
 
+    /// Forgets the state changes up to `sequence`, as a store does that keeps only so many.
+    pub(super) fn forget_changes(&self, sequence: u64) {
+        lock(&self.memory.changes).retain(|change| change.sequence > sequence);
+    }
+
     /// Ends every request that waits.
     pub(super) fn finish_all(&self, state: State) {
         for (id, sender) in std::mem::take(&mut *lock(&self.waiting)) {
@@ -346,6 +351,11 @@ impl Store for Memory {
         let changes = lock(&self.changes);
         let page = changes.iter().filter(|change| change.sequence > after).take(limit).cloned().collect();
         Box::pin(async move { Ok(page) })
+    }
+
+    fn last_sequence(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let last = lock(&self.changes).last().map_or(0, |change| change.sequence);
+        Box::pin(async move { Ok(last) })
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StateChange> {

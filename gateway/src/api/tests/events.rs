@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::client::{Call, PATIENCE};
@@ -22,13 +22,20 @@ impl Ear {
         Self { body: response.into_body(), text: String::new() }
     }
 
-    /// The next event, its id and its data; nothing, at the end.
+    /// The next change, its id and its data; nothing, at the end.
     async fn hear(&mut self) -> Option<(u64, Value)> {
+        let (name, id, data) = self.event().await?;
+        assert_eq!(name, "request");
+        Some((id, data))
+    }
+
+    /// The next event, its name, its id and its data; nothing, at the end.
+    async fn event(&mut self) -> Option<(String, u64, Value)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-                assert_eq!(field("event: "), "request");
-                let heard = (field("id: ").parse().unwrap(), serde_json::from_str(field("data: ")).unwrap());
+                let data = serde_json::from_str(field("data: ")).unwrap();
+                let heard = (field("event: ").to_owned(), field("id: ").parse().unwrap(), data);
                 self.text = rest.to_owned();
                 return Some(heard);
             }
@@ -70,6 +77,33 @@ async fn a_client_that_comes_back_misses_nothing() {
     served.post("/v1/requests").json(request("prompt")).await;
     assert_eq!(ear.ids(2).await, [801, 802]);
     served.get("/v1/events").header("last-event-id", "x").send().await.problem(400, "bad_event_id");
+}
+
+/// Old changes are kept no longer: the client is told, so that it can look at the requests instead.
+#[tokio::test]
+async fn a_client_that_was_away_too_long_is_told_of_the_gap() {
+    let served = Served::plain().await;
+    for _ in 0..10 {
+        served.post("/v1/requests").json(request("prompt")).await;
+    }
+    served.double.forget_changes(15);
+    let mut ear = Ear::new(served.get("/v1/events").header("last-event-id", "7")).await;
+    assert_eq!(ear.event().await.unwrap(), ("gap".into(), 15, json!({ "after": 7, "before": 16 })));
+    assert_eq!(ear.ids(5).await, [16, 17, 18, 19, 20]);
+    // The gap's own id, and the last event before it, lead to no second gap.
+    let mut ear = Ear::new(served.get("/v1/events").header("last-event-id", "15")).await;
+    assert_eq!(ear.ids(1).await, [16]);
+}
+
+/// A store that was set up anew counts from the beginning again.
+#[tokio::test]
+async fn a_client_of_another_store_is_told_of_the_gap() {
+    let served = Served::plain().await;
+    served.post("/v1/requests").json(request("prompt")).await;
+    let mut ear = Ear::new(served.get("/v1/events").header("last-event-id", "900")).await;
+    assert_eq!(ear.event().await.unwrap(), ("gap".into(), 2, json!({ "after": 900, "before": 3 })));
+    served.post("/v1/requests").json(request("prompt")).await;
+    assert_eq!(ear.ids(2).await, [3, 4]);
 }
 
 #[tokio::test]

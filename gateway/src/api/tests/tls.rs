@@ -97,7 +97,7 @@ async fn a_new_certificate_holds_for_new_connections_and_drops_none() {
     assert_eq!(kept.send_request(live()).await.unwrap().status(), 200);
 
     let renewed = authority.write(directory.path());
-    served.serving.reload(Some(&renewed), &keys()).unwrap();
+    served.serving.take_over(served.serving.prepare(Some(&renewed), &keys()).unwrap());
     let stream = dial(served.address(), &authority.client(None)).await.unwrap();
     assert_ne!(peer(&stream), before);
     assert_eq!(kept.send_request(live()).await.unwrap().status(), 200);
@@ -109,14 +109,14 @@ async fn a_broken_certificate_changes_nothing() {
     let tls = authority.write(directory.path());
     let served = Served::with(Double::new(), &secured(tls.clone()), &keys()).await.unwrap();
     std::fs::write(&tls.certificate, "no certificate").unwrap();
-    let error = served.serving.reload(Some(&tls), &keys()).unwrap_err().to_string();
+    let error = served.serving.prepare(Some(&tls), &keys()).unwrap_err().to_string();
     assert!(error.contains("chain.pem"), "{error}");
     assert!(dial(served.address(), &authority.client(None)).await.is_ok());
 
     let other = authority.sign("localhost").1;
     authority.write(directory.path());
     std::fs::write(&tls.key, other.serialize_pem()).unwrap();
-    assert!(served.serving.reload(Some(&tls), &keys()).unwrap_err().to_string().contains("do not go together"));
+    assert!(served.serving.prepare(Some(&tls), &keys()).unwrap_err().to_string().contains("do not go together"));
 }
 
 #[tokio::test]

@@ -495,6 +495,7 @@ pub(super) async fn old_changes_are_removed(place: &impl Place) {
     }
     let kept = store.changes(0, 1000).await.unwrap();
     assert!((20..=22).contains(&kept.len()), "{} are kept", kept.len());
+    assert_eq!(kept.last().map(|change| change.sequence), Some(store.last_sequence().await.unwrap()));
     assert_eq!(kept.last().map(|change| change.number), Some(100));
     assert!(kept.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
 }

@@ -154,6 +154,10 @@ impl Store for SqliteStore {
         }))
     }
 
+    fn last_sequence(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.readers.read(|conn| query::last_sequence(conn).map(row::unsigned)))
+    }
+
     fn subscribe(&self) -> broadcast::Receiver<StateChange> {
         self.followers.subscribe()
     }

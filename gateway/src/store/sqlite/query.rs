@@ -205,3 +205,8 @@ fn first_since(conn: &Connection, time: Option<Timestamp>, slack: SignedDuration
 pub(super) fn last_number(conn: &Connection) -> Result<i64, StoreError> {
     conn.query_row("SELECT coalesce(max(number), 0) FROM requests", [], |row| row.get(0)).map_err(failed)
 }
+
+/// The sequence of the newest state change; zero if there is none.
+pub(super) fn last_sequence(conn: &Connection) -> Result<i64, StoreError> {
+    conn.query_row("SELECT coalesce(max(sequence), 0) FROM changes", [], |row| row.get(0)).map_err(failed)
+}
