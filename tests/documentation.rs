@@ -68,10 +68,11 @@ fn properties(value: &Value, into: &mut BTreeSet<String>) {
     }
 }
 
-/// The names of `wanted` that stand on a page neither as they are nor as the last part of a path.
+/// The names of `wanted` that stand on a page neither as they are, nor in brackets, nor as the last part of a path.
 fn missing(wanted: &BTreeSet<String>, page: &str) -> Vec<String> {
     let quoted = quoted(page);
-    let named = |name: &&String| quoted.iter().any(|text| text == *name || text.rsplit('.').next() == Some(name));
+    let quoted: Vec<_> = quoted.iter().map(|text| text.trim_matches(['[', ']'])).collect();
+    let named = |name: &&String| quoted.iter().any(|text| text.rsplit('.').next() == Some(name));
     wanted.iter().filter(|name| !named(name)).cloned().collect()
 }
 
