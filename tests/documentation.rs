@@ -146,7 +146,7 @@ fn every_call_field_state_and_code_of_the_api_is_described() {
     assert!(State::ALL.iter().all(|state| states.contains(state.name()) && states.contains(state.in_three())));
 }
 
-/// The second argument of every `Problem::new` and `Refusal::new` in the sources, where it is a literal.
+/// The second argument of every problem and refusal that the sources make, where it is a literal.
 fn codes_in(places: &[&str]) -> BTreeSet<String> {
     let mut files: Vec<_> = places.iter().map(|place| root().join(place)).collect();
     let mut codes = BTreeSet::new();
@@ -155,7 +155,8 @@ fn codes_in(places: &[&str]) -> BTreeSet<String> {
             files.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(&path).unwrap();
-            for call in source.split("Problem::new(").skip(1).chain(source.split("Refusal::new(").skip(1)) {
+            let calls = ["Problem::new(", "Refusal::new(", "Self::new(Kind::"];
+            for call in calls.into_iter().flat_map(|name| source.split(name).skip(1)) {
                 let second = call.split(',').nth(1).unwrap_or_default().trim();
                 codes.extend(second.strip_prefix('"').and_then(|code| code.strip_suffix('"')).map(str::to_owned));
             }
