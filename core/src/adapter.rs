@@ -25,6 +25,8 @@
 //!   [`Effect::Close`] where the framing is lost.
 //! * An answer is matched by the protocol's own number, or the link is closed; it is never guessed.
 //! * The order of outputs depends on nothing but the inputs: a run is a transcript.
+//!
+//! The smallest one that keeps these promises, with its platform, is `codecs/examples/minimal_protocol.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,8 +45,8 @@ use crate::time::{Deadline, Now};
 
 /// One conversation with one platform. See the [module](self) for how to call it.
 pub trait Adapter: Send {
-    /// How many more submissions it takes now. Zero while no link is up. Never an estimate: when it
-    /// says *n*, the next *n* submissions are taken.
+    /// How many more submissions it takes now. Zero while it can not carry out any, as a rule because no link is
+    /// up. Never an estimate: when it says *n*, the next *n* submissions are taken.
     fn capacity(&self) -> usize;
 
     /// Takes a command to carry out.
@@ -145,7 +147,8 @@ pub enum Effect {
     Connect(LinkId),
     /// Send these bytes on the link. Not answered: a link that fails is [`Input::Closed`].
     Send(LinkId, Bytes),
-    /// Close the link, after what was sent before. Not answered.
+    /// Close the link, after what was sent before. Not answered: nothing more comes from this link, not even
+    /// [`Input::Closed`], until [`Effect::Connect`] opens it again.
     Close(LinkId),
     /// Do this with a file. Answered by [`Done::File`].
     File(FileCall),
@@ -284,9 +287,10 @@ pub enum FileErrorKind {
 pub enum Event {
     /// The link can carry commands: connected, and logged in where the protocol has a login.
     LinkUp(LinkId),
-    /// The link can not carry commands any more.
+    /// The link can not carry commands any more, or could not be brought up. What was on it still ends by its own
+    /// [`Event::Finished`].
     LinkDown(LinkId, Failure),
-    /// A submission ended. Exactly one for each.
+    /// A submission ended. Exactly one for each; after it nothing else is said of that submission.
     Finished(SubmissionId, Outcome),
     /// The platform asked us to slow down: nothing more goes out for that long.
     SlowDown {

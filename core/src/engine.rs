@@ -5,8 +5,8 @@
 //! 1. Call [`Engine::start`] once, with what the store says has not ended.
 //! 2. Whenever something happened, call the method for it: [`Engine::offer`] (a new request),
 //!    [`Engine::handle_stored`] and [`Engine::handle_refused`] (the store reports), [`Engine::handle_input`]
-//!    (a driver reports), the operator's [`Engine::cancel`], [`Engine::retry`] and so on. Calls may be
-//!    gathered: many inputs, then one drain, makes few and large writes.
+//!    (a driver reports), the operator's [`Engine::cancel`], [`Engine::hurry`], [`Engine::reopen`] and so on. Calls may
+//!    be gathered: many inputs, then one drain, makes few and large writes.
 //! 3. Then call [`Engine::poll_output`] until it returns [`Output::Wait`], carrying out each output in
 //!    the order given.
 //! 4. When the deadline of the last [`Output::Wait`] has passed, poll again.
@@ -120,7 +120,8 @@ impl Engine {
         self.dispatcher.cancel(now, id)
     }
 
-    /// Lets a waiting request go now.
+    /// Lets a waiting request go now: it does not wait for its own time, its next attempt or a run. Order, rate,
+    /// window and breaker still hold.
     ///
     /// # Errors
     /// Its state if it is on its way; nothing if it is not here.
@@ -128,10 +129,11 @@ impl Engine {
         self.dispatcher.hurry(now, id)
     }
 
-    /// Takes up a request that had ended. [`Output::Reopened`] follows when that is stored.
+    /// Takes up a request that had ended: an operator retries it. It goes to the end of its lane with all its
+    /// attempts before it. The queue limit does not stop it. [`Output::Reopened`] follows when it is stored.
     ///
     /// # Errors
-    /// [`Busy`]: nothing was taken.
+    /// [`Busy::Stopping`]: nothing was taken.
     pub fn reopen(&mut self, now: Now, request: Arc<Request>) -> Result<(), Busy> {
         self.dispatcher.reopen(now, request)
     }

@@ -134,7 +134,7 @@ pub enum Process {
     /// By itself, as soon as it may.
     #[default]
     Now,
-    /// When a processing run picks it up, or an operator retries it.
+    /// When an operator retries it. Meant for processing runs, which are not there yet.
     WithRun,
 }
 
@@ -156,7 +156,7 @@ pub enum Source {
 ///                |        |--> rejected        the platform said no
 ///                |        |--> waiting         retry later, still in order
 ///                |        '--> unknown         sent, no answer, not safe to repeat
-///                |--> failed                   could not be asked, retries spent
+///                |--> failed                   could not be carried out, retries spent
 ///                '--> cancelled | expired
 /// ```
 ///
@@ -172,7 +172,7 @@ pub enum State {
     Completed,
     /// The platform said no.
     Rejected,
-    /// It could not be asked, and no attempts are left. Can be retried.
+    /// It could not be carried out, and no attempt is left or would help. Can be retried without harm.
     Failed,
     /// It was sent, no answer came, and repeating it could do harm. An operator or a read-back decides.
     Unknown,
