@@ -13,7 +13,7 @@ use std::time::Duration;
 use headgate_codecs::registry::Transport;
 use headgate_core::Tick;
 use headgate_core::adapter::LinkId;
-use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
+use headgate_core::dispatch::store::{Change, ChangeId, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
 use headgate_core::request::{Request, RequestId, State};
@@ -121,6 +121,8 @@ pub(crate) fn start(parts: Parts) -> Result<(mpsc::Sender<Message>, JoinHandle<(
         clock: parts.clock,
         metrics: parts.metrics,
         waiters: HashMap::new(),
+        asked: Vec::new(),
+        unstored: Vec::new(),
         calls: Vec::new(),
         links_up: BTreeSet::new(),
         trouble: None,
@@ -143,6 +145,10 @@ struct Task {
     clock: Clock,
     metrics: Arc<ProviderMetrics>,
     waiters: HashMap<RequestId, Waiter>,
+    /// Operators' actions of this turn, by request.
+    asked: Vec<(RequestId, Reply)>,
+    /// Operators' actions that the store has not reported yet.
+    unstored: Vec<(ChangeId, Reply)>,
     calls: Vec<StoreCall>,
     links_up: BTreeSet<LinkId>,
     trouble: Option<String>,
@@ -197,15 +203,20 @@ impl Task {
                 let engine = &mut self.engine;
                 self.drivers.deliver(event, |input| engine.handle_input(now, input));
             }
-            Message::Cancel(id, reply) => reply_with(reply, self.engine.cancel(now, id)),
+            Message::Cancel(id, reply) => {
+                let result = self.engine.cancel(now, id);
+                self.reply_once_stored(id, reply, result);
+            }
             Message::Hurry(id, reply) => reply_with(reply, self.engine.hurry(now, id)),
             Message::Reopen(request, reply) => {
+                let id = request.id;
                 let result = self.engine.reopen(now, request).map_err(|_: Busy| None);
-                reply_with(reply, result);
+                self.reply_once_stored(id, reply, result);
             }
             Message::Resolve(finish, reply) => {
+                let id = finish.id;
                 self.engine.resolve(finish);
-                reply_with(reply, Ok(()));
+                self.reply_once_stored(id, reply, Ok(()));
             }
             Message::SetEffective(effective) => {
                 self.effective = effective;
@@ -230,6 +241,25 @@ impl Task {
                 self.engine.drain(now);
             }
         }
+    }
+
+    /// Who is told that it is done must find it done in the store.
+    fn reply_once_stored(&mut self, id: RequestId, reply: Reply, result: Result<(), Option<State>>) {
+        match result {
+            Ok(()) => self.asked.push((id, reply)),
+            Err(_) => reply_with(reply, result),
+        }
+    }
+
+    /// Has the replies about a request wait for the change that carries out what was asked.
+    fn await_store(&mut self, call: &StoreCall) {
+        let id = match &call.change {
+            Change::Finish(finish) => finish.id,
+            Change::Reopen { id } => *id,
+            Change::Accept(..) | Change::Sent { .. } | Change::Again { .. } | Change::References(_) => return,
+        };
+        let waiting = self.asked.extract_if(.., |(asked, _)| *asked == id);
+        self.unstored.extend(waiting.map(|(_, reply)| (call.id, reply)));
     }
 
     fn offer(&mut self, offer: Offer) {
@@ -257,7 +287,12 @@ impl Task {
     fn stored(&mut self, report: StoreReport) {
         let now = self.clock.now();
         match report {
-            StoreReport::Stored(changes) => self.engine.handle_stored(now, &changes),
+            StoreReport::Stored(changes) => {
+                for (_, reply) in self.unstored.extract_if(.., |(change, _)| changes.contains(change)) {
+                    reply_with(reply, Ok(()));
+                }
+                self.engine.handle_stored(now, &changes);
+            }
             StoreReport::Refused(change, why) => {
                 let waiter = self.engine.handle_refused(now, change).and_then(|id| self.waiters.remove(&id));
                 let error = match why {
@@ -278,6 +313,7 @@ impl Task {
             match self.engine.poll_output(now) {
                 Output::Store(call) => {
                     self.count(&call.change);
+                    self.await_store(&call);
                     self.calls.push(call);
                 }
                 Output::Do(id, effect) => self.drivers.carry_out(id, effect),
@@ -287,6 +323,8 @@ impl Task {
                 Output::Wait(deadline) => break deadline,
             }
         };
+        // What led to no change was so already.
+        self.asked.drain(..).for_each(|(_, reply)| reply_with(reply, Ok(())));
         if !self.calls.is_empty() {
             self.store.write(std::mem::take(&mut self.calls), &self.report);
         }
