@@ -131,7 +131,7 @@ fn a_platform_that_is_away() {
     assert_eq!(missed["provider"], "nagra");
     let listed = plant.gateway.ask(&["providers"]).ends(0).out;
     assert!(listed.contains("down") && listed.contains("Connection refused"), "{listed}");
-    let tested = plant.gateway.ask(&["providers", "test", "nagra"]).ends(1).out;
+    let tested = plant.gateway.ask(&["providers", "test", "nagra", "--wait", "1"]).ends(1).out;
     assert!(tested.starts_with("nagra did not answer: ") && tested.contains("Connection refused"), "{tested}");
     let waiting = plant.gateway.ask(&["requests", "--state", "waiting", "--json"]).ends(0).json();
     assert_eq!(waiting["requests"], json!([]));
