@@ -100,7 +100,14 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn spawn(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn_with(arguments, &[])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn spawn_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = command(arguments);
+        command.envs(environment.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (log, written) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&lines));
         std::thread::spawn(move || {
