@@ -49,13 +49,20 @@ impl Gateway {
 
     /// Changes the configuration and has it read; says what the log says about that.
     pub(crate) fn reload(&self, text: &str) -> Value {
-        std::fs::write(&self.config, text).unwrap();
+        self.write_config(text);
         let seen = self.process.lines().len();
         self.signal("HUP");
         wait_for("the reload", || {
             let lines = self.process.lines();
-            lines[seen..].iter().find(|line| message(line).contains("taken over")).cloned()
+            let told =
+                |line: &&Value| message(line).contains("was taken over") || message(line).contains("was not taken");
+            lines[seen..].iter().find(told).cloned()
         })
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn write_config(&self, text: &str) {
+        std::fs::write(&self.config, text).unwrap();
     }
 
     /// Sends a signal, as in `TERM`.

@@ -80,6 +80,26 @@ async fn a_second_signal_stops_at_once() {
     gateway.stop();
 }
 
+/// Also while a reload waits for a provider that hangs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_stops_a_reload() {
+    let platforms = Platforms::start().await.unwrap();
+    let gateway = Gateway::start(&platforms, |config| {
+        config.replace("answer_timeout = \"5s\"", "answer_timeout = \"10m\"").replace("\"5s\"", "\"10m\"")
+    });
+    platforms.nagra.inject(Fault::Delay(600_000)).await.unwrap();
+    gateway.client.post(&reset_pin("0000000001"), 1).await.unwrap();
+    let changed = gateway.config().replace("name = \"nagra\"", "name = \"nagra\"\nlimits = { window = 7 }");
+    gateway.write_config(&changed);
+    gateway.signal("HUP");
+    gateway.logged("taking the configuration over");
+    gateway.signal("TERM");
+    gateway.logged("stopping once");
+    gateway.signal("TERM");
+    gateway.logged("stopped at once");
+    assert_eq!(gateway.ended().code(), Some(1));
+}
+
 /// What systemd hears of a gateway with `Type=notify` or `notify-reload` and a watchdog.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn systemd_is_kept_informed() {
