@@ -49,13 +49,20 @@ impl Gateway {
 
     /// Changes the configuration and has it read; says what the log says about that.
     pub(crate) fn reload(&self, text: &str) -> Value {
-        std::fs::write(&self.config, text).unwrap();
+        self.write_config(text);
         let seen = self.process.lines().len();
         self.signal("HUP");
         wait_for("the reload", || {
             let lines = self.process.lines();
-            lines[seen..].iter().find(|line| message(line).contains("taken over")).cloned()
+            let told =
+                |line: &&Value| message(line).contains("was taken over") || message(line).contains("was not taken");
+            lines[seen..].iter().find(told).cloned()
         })
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn write_config(&self, text: &str) {
+        std::fs::write(&self.config, text).unwrap();
     }
 
     /// Sends a signal, as in `TERM`.
@@ -100,7 +107,14 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn spawn(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn_with(arguments, &[])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn spawn_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = command(arguments);
+        command.envs(environment.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (log, written) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&lines));
         std::thread::spawn(move || {

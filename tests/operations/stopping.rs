@@ -1,11 +1,15 @@
 //! Start and stop: what is asked while it stops, signals, a store that is not ours.
 
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
 use headgate_core::platform::Fault;
 use headgate_site::Platforms;
 use hyper::StatusCode;
 use serde_json::json;
 
-use crate::process::{Gateway, run, wait_for};
+use crate::process::{Gateway, Process, run, wait_for};
 
 fn reset_pin(card: &str) -> serde_json::Value {
     json!({ "provider": "nagra", "command": "reset_pin", "smartcard": card })
@@ -74,6 +78,61 @@ async fn a_second_signal_stops_at_once() {
     let shown = gateway.client.get(&format!("/v1/requests/{id}")).await.unwrap();
     assert_eq!(shown["provider"], "nagra", "{shown}");
     gateway.stop();
+}
+
+/// Also while a reload waits for a provider that hangs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_stops_a_reload() {
+    let platforms = Platforms::start().await.unwrap();
+    let gateway = Gateway::start(&platforms, |config| {
+        config.replace("answer_timeout = \"5s\"", "answer_timeout = \"10m\"").replace("\"5s\"", "\"10m\"")
+    });
+    platforms.nagra.inject(Fault::Delay(600_000)).await.unwrap();
+    gateway.client.post(&reset_pin("0000000001"), 1).await.unwrap();
+    let changed = gateway.config().replace("name = \"nagra\"", "name = \"nagra\"\nlimits = { window = 7 }");
+    gateway.write_config(&changed);
+    gateway.signal("HUP");
+    gateway.logged("taking the configuration over");
+    gateway.signal("TERM");
+    gateway.logged("stopping once");
+    gateway.signal("TERM");
+    gateway.logged("stopped at once");
+    assert_eq!(gateway.ended().code(), Some(1));
+}
+
+/// What systemd hears of a gateway with `Type=notify` or `notify-reload` and a watchdog.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn systemd_is_kept_informed() {
+    let platforms = Platforms::start().await.unwrap();
+    let home = platforms.home.path();
+    let file = home.join("headgate.toml");
+    std::fs::write(&file, platforms.config(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
+    let path = home.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let hears = |wanted: &str| loop {
+        let mut datagram = [0; 4096];
+        let length = socket.recv(&mut datagram).unwrap_or_else(|error| panic!("no {wanted}: {error}"));
+        let text = std::str::from_utf8(&datagram[..length]).unwrap();
+        if text.lines().any(|line| line.starts_with(wanted)) {
+            break text.to_owned();
+        }
+    };
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "300000")];
+    let mut gateway = Process::spawn_with(&["serve", "--config", file.to_str().unwrap()], &environment);
+    hears("READY=1");
+    hears("WATCHDOG=1");
+    gateway.signal("HUP");
+    assert!(hears("RELOADING=1").contains("MONOTONIC_USEC="));
+    hears("READY=1");
+    // A reload that changes nothing ends, too.
+    std::fs::write(&file, "[server").unwrap();
+    gateway.signal("HUP");
+    hears("RELOADING=1");
+    hears("READY=1");
+    gateway.signal("TERM");
+    hears("STOPPING=1");
+    assert_eq!(gateway.ended().code(), Some(0));
 }
 
 /// Two gateways never share a store.

@@ -253,7 +253,8 @@ impl Follower {
             if let (true, Some(last)) = (self.behind, self.last) {
                 match self.store.changes(last, PAGE).await {
                     Ok(page) => {
-                        self.behind = page.len() == PAGE;
+                        // A page may be short of a change that can not be read.
+                        self.behind = !page.is_empty();
                         self.missed = page.into();
                     }
                     Err(error) => return unreadable(&error),

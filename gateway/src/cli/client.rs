@@ -65,7 +65,7 @@ impl Target {
             }
         });
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        Ok(Client { sender, authority, bearer: self.bearer()? })
+        Ok(Client { sender, authority, bearer: self.bearer()?, wait: None })
     }
 
     /// The `Authorization` header's value.
@@ -160,9 +160,17 @@ pub(super) struct Client {
     sender: SendRequest<Body>,
     authority: String,
     bearer: Option<String>,
+    /// How long calls may take, in seconds; absent: as the gateway likes.
+    wait: Option<u16>,
 }
 
 impl Client {
+    /// The same, whose calls wait for outcomes for so many seconds.
+    pub(super) const fn wait(&mut self, seconds: u16) -> &mut Self {
+        self.wait = Some(seconds);
+        self
+    }
+
     /// Asks, and reads the answer.
     pub(super) async fn get(&mut self, path: &str) -> Result<Value, Failure> {
         self.call(Method::GET, path, None).await
@@ -203,6 +211,9 @@ impl Client {
             Request::builder().method(method).uri(path).header(HOST, &self.authority).header(ACCEPT, "*/*");
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer);
+        }
+        if let Some(seconds) = self.wait {
+            request = request.header("prefer", format!("wait={seconds}"));
         }
         request
     }

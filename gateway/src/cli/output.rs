@@ -4,6 +4,9 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
+use comfy_table::TableComponent::{
+    HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections,
+};
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -46,6 +49,9 @@ pub(super) fn colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// How narrow a table gets, in columns.
+const NARROWEST: u16 = 60;
+
 /// A table for people, as wide as the terminal at most.
 pub(super) struct Listing(Table);
 
@@ -55,6 +61,14 @@ impl Listing {
         let mut table = Table::new();
         let style = if io::stdout().is_terminal() { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING };
         table.load_preset(style).set_content_arrangement(ContentArrangement::Dynamic);
+        // A rule under the headings is enough: one under every row doubles the length.
+        for rule in [HorizontalLines, LeftBorderIntersections, MiddleIntersections, RightBorderIntersections] {
+            table.remove_style(rule);
+        }
+        // Terminals that nobody told their size say that they have no columns.
+        if table.width().is_some_and(|columns| columns < NARROWEST) {
+            table.set_width(NARROWEST);
+        }
         let bold = colour(&io::stdout());
         table.set_header(headings.iter().map(|heading| {
             let cell = Cell::new(heading);

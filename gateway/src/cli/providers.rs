@@ -46,6 +46,9 @@ enum Action {
     Test {
         /// The provider.
         name: String,
+        /// How long to wait for its answer, in seconds, at most 300.
+        #[arg(long, default_value = "30", value_name = "SECONDS")]
+        wait: u16,
     },
     /// Send requests to it again. Lasts until the next start or reload.
     Enable {
@@ -68,7 +71,7 @@ impl Providers {
         match &self.action {
             None | Some(Action::List) => self.list().await,
             Some(Action::Show { name }) => self.show(name).await,
-            Some(Action::Test { name }) => self.test(name).await,
+            Some(Action::Test { name, wait }) => self.test(name, *wait).await,
             Some(Action::Enable { name }) => self.switch(name, "effective").await,
             Some(Action::Disable { name }) => self.switch(name, "not_effective").await,
         }
@@ -104,10 +107,10 @@ impl Providers {
         Ok(0)
     }
 
-    async fn test(&self, name: &str) -> Result<u8, Failure> {
+    async fn test(&self, name: &str, wait: u16) -> Result<u8, Failure> {
         let path = format!("/v1/providers/{}", encoded(name));
         let mut client = self.target.connect().await?;
-        let answer = client.call(Method::POST, &format!("{path}/test"), None).await?;
+        let answer = client.wait(wait).call(Method::POST, &format!("{path}/test"), None).await?;
         let ok = answer.get("ok").and_then(Value::as_bool).unwrap_or_default();
         if self.json {
             output::json(&answer);

@@ -10,7 +10,7 @@ use clap::Args;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::{Semaphore, mpsc};
@@ -336,10 +336,15 @@ fn count(file: &Path) -> io::Result<u64> {
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{bar:40} {pos}/{len} {per_sec} {eta}"),
-        None => (ProgressBar::new_spinner(), "{spinner} {pos} {per_sec}"),
+        Some(total) => (ProgressBar::new(total), "{bar:40} {pos}/{len} {rate} {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {pos} {rate}"),
     };
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // What can not be drawn is not missed.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    };
+    bar.with_style(style.with_key("rate", rate))
 }
 
 fn create(path: &Path) -> Result<io::BufWriter<std::fs::File>, Failure> {

@@ -49,6 +49,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// How often it was told to stop.
+    stops: u32,
 }
 
 /// What a signal asks for.
@@ -64,19 +66,33 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
+            stops: 0,
         })
     }
 
     async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
+        if self.stops == 0 {
+            tokio::select! {
+                _ = self.terminate.recv() => self.stops += 1,
+                _ = self.interrupt.recv() => self.stops += 1,
+                _ = self.hangup.recv() => return Asked::Reload,
+            }
         }
+        Asked::Stop
     }
 
-    async fn stop_again(&mut self) {
-        while let Asked::Reload = self.next().await {}
+    /// Waits until it was told to stop a second time.
+    async fn stop_twice(&mut self) {
+        while self.stops < 2 {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            self.stops += 1;
+            if self.stops == 1 {
+                tracing::info!("stopping once the configuration is taken over; a second signal stops at once");
+            }
+        }
     }
 }
 
@@ -97,7 +113,10 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
     let drain = loop {
         match signals.next().await {
             Asked::Stop => break config.server.drain_timeout,
-            Asked::Reload => reload(file, &mut config, &gateway, &serving).await,
+            Asked::Reload => tokio::select! {
+                () = reload(file, &mut config, &gateway, &serving) => {}
+                () = signals.stop_twice() => return Ok(stopped_at_once()),
+            },
         }
     };
     notify(&[NotifyState::Stopping]);
@@ -114,11 +133,14 @@ async fn serve(file: &Path, loaded: Loaded) -> Result<u8, Failure> {
             tracing::info!("stopped");
             Ok(0)
         }
-        () = signals.stop_again() => {
-            tracing::warn!("stopped at once; what was acknowledged is in the store");
-            Ok(1)
-        }
+        () = signals.stop_twice() => Ok(stopped_at_once()),
     }
+}
+
+/// The exit status of a gateway that did not wait.
+fn stopped_at_once() -> u8 {
+    tracing::warn!("stopped at once; what was acknowledged is in the store");
+    1
 }
 
 /// Reads the configuration again. A mistake in it changes nothing.
@@ -143,6 +165,7 @@ async fn reload(file: &Path, config: &mut Config, gateway: &Gateway, serving: &S
 /// Takes over all of it or nothing: what can be wrong is looked at before anything changes.
 async fn take_over(config: &Config, gateway: &Gateway, serving: &Serving) -> Result<(), Box<dyn std::error::Error>> {
     let access = serving.prepare(config.server.tls.as_ref(), &config.keys)?;
+    tracing::info!("taking the configuration over; providers that changed end what is on its way first");
     gateway.reload(config).await?;
     serving.take_over(access);
     Ok(())

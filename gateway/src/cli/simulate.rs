@@ -79,6 +79,7 @@ pub(super) enum Place {
 
 impl Simulate {
     pub(super) async fn run(self) -> Result<u8, Failure> {
+        let home = self.directory.clone();
         let Plan { platform, place, faults } = self.plan()?;
         let simulation = match place {
             Place::Listen(address, tls) => {
@@ -100,7 +101,7 @@ impl Simulate {
         }
         match simulation.address() {
             Some(address) => output::line(address),
-            None => output::note("works on the directory"),
+            None => output::note(format_args!("works on {}", home.unwrap_or_default().display())),
         }
         output::note("Ctrl-C ends it and prints what it holds.");
         told_to_stop().await?;

@@ -73,7 +73,8 @@ pub trait Store: Send + Sync + 'static {
     /// The request an idempotency key was accepted with, and the digest of the body it came with.
     fn by_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KeyHolder>, StoreError>>;
 
-    /// The requests of a provider that have not ended, by number: what an engine recovers.
+    /// The requests of a provider that have not ended, by number: what an engine recovers. Every change that was
+    /// handed over before counts.
     fn unfinished(&self, provider: ProviderName) -> BoxFuture<'_, Result<Vec<Recovered>, StoreError>>;
 
     /// How many requests of each provider have not ended, for providers that have any.

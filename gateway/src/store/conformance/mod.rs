@@ -36,6 +36,7 @@ macro_rules! conformance {
             an_unreadable_request_is_given_up reopens keeps_the_exchange_of_a_resolved_request
             pages_meet_every_request_once filters filters_of_times
             followers_hear_every_end changes_are_resumed old_changes_are_removed
+            unfinished_ones_follow_what_was_handed_over
             numbers_may_be_large closes
         );
     };
@@ -511,6 +512,16 @@ pub(super) async fn numbers_may_be_large(place: &impl Place) {
     assert_eq!(page.requests.iter().map(|request| request.number).collect::<Vec<_>>(), [large]);
     let filter = Filter { from: Some(at(-1_000_000)), to: Some(at(1_000_000)), ..Filter::default() };
     assert_eq!(numbers(&store, filter).await, [large + 1, large]);
+}
+
+pub(super) async fn unfinished_ones_follow_what_was_handed_over(place: &impl Place) {
+    let store = place.open().await;
+    let mut caller = Caller::new(&store);
+    caller.write_as(false, (1..=5_000).map(|number| accept(&request(number))).collect());
+    caller.write_as(false, (1..=4_990).map(|number| finish(&request(number), State::Completed)).collect());
+    let unfinished = store.unfinished(request(1).provider).await.unwrap();
+    assert_eq!(unfinished.len(), 10);
+    caller.settle().await;
 }
 
 pub(super) async fn closes(place: &impl Place) {

@@ -112,6 +112,8 @@ impl Store for SqliteStore {
 
     fn unfinished(&self, provider: ProviderName) -> BoxFuture<'_, Result<Vec<Recovered>, StoreError>> {
         Box::pin(async move {
+            // An engine that was given up may have left changes: to give up nothing waits behind them.
+            self.ask(|reply| Job::GiveUp(Vec::new(), reply)).await?;
             let rows = self.readers.read(move |conn| query::unfinished(conn, provider.as_str())).await?;
             let mut readable = Vec::with_capacity(rows.len());
             let mut unreadable = Vec::new();
