@@ -35,7 +35,7 @@ fn nagra_story(n: usize) -> Vec<Value> {
         ),
         ask("fingerprint", json!({ "duration_seconds": 3 })),
         ask("get_services", json!({})),
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             ask("resume", json!({ "services": ["SPORT"] }))
         } else {
             ask("disable_device", json!({ "reason": "lost" }))
@@ -96,7 +96,8 @@ async fn ten_thousand_mixed_requests() -> Result<()> {
         let reply = stream.await??;
         assert_eq!(reply.status, StatusCode::OK);
         for line in reply.lines() {
-            let state = line.pointer("/request/state").or_else(|| line.get("state")).cloned().unwrap_or(line.clone());
+            let state =
+                line.pointer("/request/state").or_else(|| line.get("state")).cloned().unwrap_or_else(|| line.clone());
             *outcomes.entry(state.to_string()).or_default() += 1;
         }
     }

@@ -375,7 +375,7 @@ impl Task {
                 self.metrics.breaker(state.name());
                 match state {
                     BreakerState::Open(why) => {
-                        tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while")
+                        tracing::warn!(reason = %why, "breaker opened: nothing is sent for a while");
                     }
                     BreakerState::HalfOpen(_) | BreakerState::Closed => tracing::info!("breaker closed"),
                 }
