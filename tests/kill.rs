@@ -102,7 +102,11 @@ async fn what_is_acknowledged_survives_kills() -> Result<()> {
 
     let client = program.ready().await?;
     let stored = settle(&client).await?;
-    let oracle = oracle.lock().unwrap();
+    let holdings = (platforms.nagra.holdings().await?, platforms.conax.holdings().await?);
+    assert!(program.stop().await?.success());
+    let errors: Vec<_> = launch.log().lines().into_iter().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+    ensure!(errors.is_empty(), "{errors:?}");
+    let oracle = std::mem::take(&mut *oracle.lock().unwrap());
     let mut states = BTreeMap::<_, usize>::new();
     stored.values().for_each(|shown| *states.entry(shown["state"].to_string()).or_default() += 1);
     let (acknowledged, told) = (oracle.acknowledged(), oracle.told.len());
@@ -113,12 +117,9 @@ async fn what_is_acknowledged_survives_kills() -> Result<()> {
     ensure!(oracle.acknowledged() > KILLS * 5, "only {} requests under {KILLS} kills", oracle.acknowledged());
     ensure!(oracle.told.len() > KILLS, "only {} outcomes were told", oracle.told.len());
     check_store(&oracle, &stored)?;
-    let holdings = (platforms.nagra.holdings().await?, platforms.conax.holdings().await?);
     for (subscription, asked) in &oracle.asked {
         check_card(asked, &stored, &holdings.0, &holdings.1).with_context(|| format!("subscription {subscription}"))?;
     }
-    drop(oracle);
-    assert!(program.stop().await?.success());
     Ok(())
 }
 
