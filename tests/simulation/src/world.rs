@@ -20,7 +20,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::plan::{Kind, Plan, Step};
+use super::kinds::Kind;
+use super::plan::{Plan, Step};
 use super::store::SimStore;
 use super::wire::{Parcel, Side, Wire};
 
