@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod plan;
 pub mod store;
 pub mod verdict;
+pub mod watched;
 pub mod wire;
 pub mod world;
 
