@@ -140,9 +140,13 @@ fn platform_holds_what_was_asked(world: &World<'_>) -> Result<usize, String> {
 /// Whether nobody can say what a request did: it may have been sent, or parts of it may have been done.
 fn is_uncertain(row: &Row) -> bool {
     match row.state {
-        State::Completed | State::Cancelled => false,
+        State::Completed => false,
+        State::Cancelled => row.repeated_in_doubt,
         State::Rejected => {
-            row.request.command.services().len() > 1 || matches!(row.request.command, Command::SetServices(_))
+            // An attempt before the one that was refused may have been carried out.
+            row.repeated_in_doubt
+                || row.request.command.services().len() > 1
+                || matches!(row.request.command, Command::SetServices(_))
         }
         _ => row.attempts > 0,
     }

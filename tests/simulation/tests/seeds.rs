@@ -3,8 +3,8 @@
 
 use headgate_core::request::State;
 use headgate_simulation::kinds::{Kind, conax, nagravision};
-use headgate_simulation::play_seed;
 use headgate_simulation::verdict::Tally;
+use headgate_simulation::{play_bytes, play_seed};
 
 /// Plays seeds `from..from + count`, or the one that `HEADGATE_SEED` names.
 fn seeds(kind: &Kind, from: u64, count: u64) {
@@ -53,4 +53,11 @@ fn conax_first_half() {
 #[test]
 fn conax_second_half() {
     seeds(&conax(), 200, 200);
+}
+
+/// Found by fuzzing: an attempt that nobody knows to have arrived was carried out, the next one was refused.
+#[test]
+fn rejected_after_an_attempt_in_doubt() {
+    let input = include_bytes!("../../../fuzz/corpus/dispatcher/rejected_after_doubt");
+    play_bytes(&nagravision(), &input[1..]).unwrap();
 }
