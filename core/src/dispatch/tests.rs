@@ -206,6 +206,21 @@ fn nothing_is_sent_or_told_before_it_is_stored() {
 }
 
 #[test]
+fn a_request_that_waited_is_sent_only_once_that_is_stored() {
+    let mut desk = Desk::new(provider());
+    desk.capacity = 0;
+    desk.offer("a");
+    desk.stores = false;
+    desk.capacity = 1;
+    desk.settle();
+    assert_eq!(desk.log, ["accept 1 waiting", "sent 1 attempt 1"]);
+    assert!(desk.sent().is_empty());
+    desk.stores = true;
+    desk.settle();
+    assert_eq!(desk.sent(), [1]);
+}
+
+#[test]
 fn a_query_does_not_wait_for_the_disk() {
     let mut desk = Desk::new(provider());
     desk.stores = false;

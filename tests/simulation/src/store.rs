@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use headgate_core::dispatch::store::{Change, ChangeId, Finish, Recovered, StoreCall};
+use headgate_core::failure::Sent;
 use headgate_core::request::{Request, RequestId, State};
 use headgate_core::text::PlatformReference;
 use jiff::Timestamp;
@@ -31,8 +32,8 @@ pub struct Row {
     pub reference: Option<PlatformReference>,
     /// How it ended.
     pub finish: Option<Arc<Finish>>,
-    /// How often it was sent anew after the first time, as far as the store knows.
-    pub sent: u32,
+    /// Whether it was put back or sent again when nobody knew if the attempt before had arrived.
+    pub repeated_in_doubt: bool,
 }
 
 impl SimStore {
@@ -91,6 +92,18 @@ impl SimStore {
         found
     }
 
+    /// Nothing but a query goes out before it is stored that it does.
+    ///
+    /// # Errors
+    /// If this request did.
+    pub fn check_sent(&self, request: &Request) -> Result<(), String> {
+        let stored = self.rows.get(&request.id).is_some_and(|row| row.state == State::Sent);
+        match stored || request.command.kind().is_query() {
+            true => Ok(()),
+            false => Err(format!("request {} was submitted before it was stored as sent", request.number)),
+        }
+    }
+
     /// Every request, by id.
     #[must_use]
     pub const fn rows(&self) -> &BTreeMap<RequestId, Row> {
@@ -114,7 +127,7 @@ impl SimStore {
                     retry_at: None,
                     reference: None,
                     finish: None,
-                    sent: attempts,
+                    repeated_in_doubt: false,
                 };
                 if self.rows.insert(request.id, row).is_some() {
                     return Err(format!("request {} was accepted twice", request.number));
@@ -123,9 +136,9 @@ impl SimStore {
             }
             Change::Sent { id, attempt, .. } => {
                 let row = self.open(id, "sent")?;
+                row.repeated_in_doubt |= row.state == State::Sent;
                 row.state = State::Sent;
                 row.attempts = attempt;
-                row.sent += 1;
                 let request = Arc::clone(&row.request);
                 self.one_under_way(&request)
             }
@@ -135,8 +148,9 @@ impl SimStore {
                 }
                 Ok(())
             }
-            Change::Again { id, retry_at, .. } => {
+            Change::Again { id, retry_at, failure } => {
                 let row = self.open(id, "put back")?;
+                row.repeated_in_doubt |= failure.sent == Sent::Maybe;
                 row.state = State::Waiting;
                 row.retry_at = Some(retry_at);
                 Ok(())

@@ -35,6 +35,7 @@ impl Tally {
 /// The one that was broken.
 pub fn check(world: &World<'_>) -> Result<Tally, String> {
     acknowledged_means_ended(world)?;
+    unsafe_is_not_repeated(world)?;
     messages_once(world)?;
     let compared = platform_holds_what_was_asked(world)?;
     let mut tally = Tally { compared, ..Tally::default() };
@@ -60,6 +61,20 @@ fn acknowledged_means_ended(world: &World<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What is not safe to repeat is never sent again when nobody knows if it arrived, unless the adapter finds that out
+/// before it sends.
+fn unsafe_is_not_repeated(world: &World<'_>) -> Result<(), String> {
+    let capabilities = world.rules().capabilities();
+    let safe = |row: &Row| capabilities.resumes || capabilities.safe_to_repeat(&row.request.command);
+    match world.store().rows().values().find(|row| row.repeated_in_doubt && !safe(row)) {
+        None => Ok(()),
+        Some(row) => {
+            let (number, kind) = (row.request.number, row.request.command.kind());
+            Err(format!("request {number}, a {kind}, was repeated although the attempt before may have arrived"))
+        }
+    }
 }
 
 /// A message is not safe to repeat: it was shown once if it completed, at most once otherwise, and never if it
@@ -125,9 +140,13 @@ fn platform_holds_what_was_asked(world: &World<'_>) -> Result<usize, String> {
 /// Whether nobody can say what a request did: it may have been sent, or parts of it may have been done.
 fn is_uncertain(row: &Row) -> bool {
     match row.state {
-        State::Completed | State::Cancelled => false,
+        State::Completed => false,
+        State::Cancelled => row.repeated_in_doubt,
         State::Rejected => {
-            row.request.command.services().len() > 1 || matches!(row.request.command, Command::SetServices(_))
+            // An attempt before the one that was refused may have been carried out.
+            row.repeated_in_doubt
+                || row.request.command.services().len() > 1
+                || matches!(row.request.command, Command::SetServices(_))
         }
         _ => row.attempts > 0,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +21,10 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::plan::{Kind, Plan, Step};
+use super::kinds::Kind;
+use super::plan::{Plan, Step};
 use super::store::SimStore;
+use super::watched::Watched;
 use super::wire::{Parcel, Side, Wire};
 
 /// Far more events than any plan needs: a world that turns in circles is stopped.
@@ -40,6 +43,8 @@ pub struct World<'a> {
     provider: Provider,
     rules: Arc<dyn Rules>,
     engine: Option<Engine>,
+    /// What the engine hands to the adapter.
+    submitted: Option<Receiver<Arc<Request>>>,
     engine_deadline: Option<Deadline>,
     platform: Box<dyn Platform>,
     platform_deadline: Option<Deadline>,
@@ -103,6 +108,7 @@ impl<'a> World<'a> {
             life: 1,
             rules: opened.rules,
             engine: None,
+            submitted: None,
             engine_deadline: None,
             platform,
             platform_deadline: None,
@@ -329,7 +335,9 @@ impl<'a> World<'a> {
         let seed = self.rng.random();
         let opened =
             (self.kind.protocol.open)(&self.provider, &self.kind.settings, seed).expect("settings that can be");
-        let mut engine = Engine::new(self.provider.clone(), opened.rules, opened.adapter, seed);
+        let (adapter, submitted) = Watched::new(opened.adapter);
+        self.submitted = Some(submitted);
+        let mut engine = Engine::new(self.provider.clone(), opened.rules, Box::new(adapter), seed);
         engine.start(self.now, self.store.unfinished());
         self.engine = Some(engine);
     }
@@ -376,7 +384,12 @@ impl<'a> World<'a> {
     fn settle_engine(&mut self) -> Result<bool, String> {
         let mut moved = false;
         while let Some(engine) = &mut self.engine {
-            match engine.poll_output(self.now) {
+            let output = engine.poll_output(self.now);
+            self.submitted
+                .iter()
+                .flat_map(Receiver::try_iter)
+                .try_for_each(|request| self.store.check_sent(&request))?;
+            match output {
                 Output::Store(call) => {
                     self.store.write(call);
                     if std::mem::take(&mut self.disk_full)
