@@ -87,7 +87,7 @@ impl Desk {
                 Output::Ended(_) => self.ended += 1,
                 Output::Wait(deadline) if stored.is_empty() => return deadline.map(|deadline| deadline.at),
                 Output::Wait(_) => self.engine.handle_stored(self.now, &std::mem::take(&mut stored)),
-                Output::Do(..) | Output::Accepted(..) | Output::Notice(_) => {}
+                Output::Do(..) | Output::Accepted(..) | Output::Reopened(_) | Output::Notice(_) => {}
             }
         }
     }
