@@ -124,7 +124,11 @@ impl Rounds {
 
     /// The round did not go through.
     pub(super) fn failed(&mut self, now: Tick) {
-        self.step = None;
+        // Calls that were under way fail together with the first: that makes one wait longer, not one for each.
+        let waiting = self.retry > self.shortest && self.next_at.is_some_and(|at| at > now);
+        if self.step.take().is_none() && waiting {
+            return;
+        }
         self.next_at = Some(now + self.retry);
         self.retry = (self.retry * 2).min(LONGEST_RETRY.max(self.shortest));
     }
