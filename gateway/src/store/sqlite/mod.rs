@@ -9,7 +9,7 @@ use headgate_core::dispatch::store::{Change, Recovered, StoreCall};
 use headgate_core::failure::{Blame, Failure, Retry, Sent};
 use headgate_core::request::{RequestId, State};
 use headgate_core::text::ProviderName;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{broadcast, oneshot};
 
 use self::query::Unfinished;
@@ -69,6 +69,11 @@ impl SqliteStore {
         Ok(Self { jobs, readers: Readers::new(config.path.clone()), followers })
     }
 
+    /// Waits until everything handed over before is written: to give up nothing waits behind it.
+    async fn written(&self) -> Result<(), StoreError> {
+        self.ask(|reply| Job::GiveUp(Vec::new(), reply)).await
+    }
+
     async fn ask(&self, job: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Job) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).map_err(|_| StoreError::Closed)?;
@@ -89,15 +94,28 @@ impl Store for SqliteStore {
     }
 
     fn request(&self, id: RequestId) -> BoxFuture<'_, Result<Option<StoredRequest>, StoreError>> {
-        Box::pin(self.readers.read(move |conn| {
+        let read = move |conn: &Connection| {
             let sql = format!("{} WHERE r.id = ?1", row::SELECT_REQUEST);
             let mut select = conn.prepare_cached(&sql).map_err(failed)?;
             select.query_row([id.0.as_bytes()], |row| Ok(row::stored(row))).optional().map_err(failed)?.transpose()
-        }))
+        };
+        Box::pin(async move {
+            match self.readers.read(read).await? {
+                Some(request) => Ok(Some(request)),
+                // It may be on its way to the file.
+                None => {
+                    self.written().await?;
+                    self.readers.read(read).await
+                }
+            }
+        })
     }
 
     fn requests(&self, filter: Filter, page: Page) -> BoxFuture<'_, Result<Listing, StoreError>> {
-        Box::pin(self.readers.read(move |conn| query::page(conn, &filter, page)))
+        Box::pin(async move {
+            self.written().await?;
+            self.readers.read(move |conn| query::page(conn, &filter, page)).await
+        })
     }
 
     fn by_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<KeyHolder>, StoreError>> {
@@ -112,8 +130,8 @@ impl Store for SqliteStore {
 
     fn unfinished(&self, provider: ProviderName) -> BoxFuture<'_, Result<Vec<Recovered>, StoreError>> {
         Box::pin(async move {
-            // An engine that was given up may have left changes: to give up nothing waits behind them.
-            self.ask(|reply| Job::GiveUp(Vec::new(), reply)).await?;
+            // An engine that was given up may have left changes.
+            self.written().await?;
             let rows = self.readers.read(move |conn| query::unfinished(conn, provider.as_str())).await?;
             let mut readable = Vec::with_capacity(rows.len());
             let mut unreadable = Vec::new();
