@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::LinkId;
+use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
@@ -168,6 +169,7 @@ struct Task {
 /// Who waits for a request.
 struct Waiter {
     number: u64,
+    command: CommandKind,
     created: Timestamp,
     accepted: Option<oneshot::Sender<Result<(u64, State), AcceptError>>>,
     finish: oneshot::Sender<Arc<Finish>>,
@@ -265,10 +267,10 @@ impl Task {
         let Offer { mut request, accepted, finish } = offer;
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         request.number = number;
-        let (id, created) = (request.id, request.created);
+        let (id, command, created) = (request.id, request.command.kind(), request.created);
         match self.engine.offer(now, Arc::new(request)) {
             Ok(()) => {
-                self.waiters.insert(id, Waiter { number, created, accepted: Some(accepted), finish });
+                self.waiters.insert(id, Waiter { number, command, created, accepted: Some(accepted), finish });
             }
             Err(busy) => {
                 let error = match busy {
@@ -327,16 +329,11 @@ impl Task {
     /// What the store is told is what happened: the one place to count it.
     fn count(&self, change: &Change) {
         match change {
-            Change::Accept(request, state) => {
-                self.metrics.accepted(request.command.kind());
-                if *state == State::Sent {
-                    self.metrics.sent();
-                }
-            }
-            Change::Sent { .. } => self.metrics.sent(),
+            Change::Accept(_, State::Sent) | Change::Sent { .. } => self.metrics.sent(),
             Change::Again { .. } => self.metrics.retried(),
             Change::Finish(finish) => self.metrics.finished(finish.state),
-            Change::References(_) | Change::Reopen { .. } => {}
+            // An accept counts once it is stored: see `accepted`.
+            Change::Accept(..) | Change::References(_) | Change::Reopen { .. } => {}
         }
     }
 
@@ -344,6 +341,7 @@ impl Task {
         if let Some(waiter) = self.waiters.get_mut(&id)
             && let Some(accepted) = waiter.accepted.take()
         {
+            self.metrics.accepted(waiter.command);
             let _ = accepted.send(Ok((waiter.number, state)));
         }
     }
