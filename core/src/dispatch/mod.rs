@@ -35,7 +35,7 @@ use std::time::Duration;
 use self::backoff::Backoff;
 pub use self::breaker::BreakerState;
 use self::breaker::{Breaker, Effect as BreakerEffect};
-use self::entry::{Entries, Stage};
+use self::entry::{Entries, Entry, Stage};
 use self::queue::{Queue, Slot};
 use self::rate::RateWindow;
 use self::store::{Change, ChangeId, Finish, Recovered, StoreCall};
@@ -66,7 +66,7 @@ pub struct Dispatcher {
     last_submission: u64,
     /// Sent or about to be: what the window bounds.
     in_flight: usize,
-    /// About to be sent: not yet counted by the adapter's capacity.
+    /// Sent or about to be, and not yet handed over: not yet counted by the adapter's capacity.
     reserved: usize,
     paused_until: Option<Tick>,
     effective: bool,
@@ -177,13 +177,18 @@ impl Dispatcher {
             let slot = self.admit(now, request, Stage::Waiting);
             let Some(entry) = self.entries.get_mut(slot) else { continue };
             entry.attempts = attempts;
+            // What went out once waits for no other run.
+            entry.released |= attempts > 0;
             if let Some(at) = retry_at {
                 entry.not_before = entry.not_before.max(Some(now.tick_at(at)));
             }
             if state == State::Sent {
                 if capabilities.resumes {
-                    entry.released = true;
                     entry.resume = reference;
+                    // It is on its way: its time ends it only if it has to go again.
+                    if let Some(at) = entry.expires.filter(|_| entry.resume.is_some()) {
+                        self.timers.remove(&(at, Timer::Expires, slot));
+                    }
                 } else if !capabilities.safe_to_repeat(&entry.request.command) {
                     let text = "the gateway stopped before the platform answered; whether it was done is not known";
                     let failure = Failure::unanswered("interrupted", text);
@@ -337,12 +342,14 @@ impl Dispatcher {
     /// [`State::Sent`] if it is on its way; [`None`] if it is not here.
     pub fn cancel(&mut self, now: Now, id: RequestId) -> Result<(), Option<State>> {
         let slot = self.waiting(id)?;
+        let sent = self.entries.get(slot).map_or(Sent::No, Entry::sent_before);
+        let again = if sent == Sent::No { "" } else { " again" };
         let failure = Failure {
             code: "cancelled".into(),
-            text: "taken back before it was sent".into(),
+            text: format!("taken back before it was sent{again}"),
             blame: Blame::Crm,
             retry: Retry::Later(None),
-            sent: Sent::No,
+            sent,
         };
         self.end(now, slot, State::Cancelled, Some(failure), None);
         Ok(())
@@ -444,7 +451,11 @@ impl Dispatcher {
     /// The next output.
     #[must_use = "an output that is not carried out is lost"]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        if matches!(output, Output::Submit(_)) {
+            self.unreserve();
+        }
+        Some(output)
     }
 
     /// When [`Dispatcher::dispatch`] has to be called although nothing happened.
