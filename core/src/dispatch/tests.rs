@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use crate::command::CommandKind;
 use crate::outcome::Exchange;
 use crate::outcome::Outcome;
 use crate::provider::{BreakerPolicy, CodeRule, Limits, RetryPolicy, ServiceMap};
-use crate::request::{Body, Source};
+
 use crate::text::ProviderName;
 
 /// A dispatcher with a store that keeps at once, unless told not to, and a platform that answers when told.
@@ -71,21 +70,11 @@ impl Desk {
     fn request(&mut self, json: &str) -> Arc<Request> {
         self.numbers += 1;
         let body: RequestBody = serde_json::from_str(&format!(r#"{{"provider":"p",{json}}}"#)).unwrap();
+        let command = body.command().unwrap();
         Arc::new(Request {
-            id: RequestId(Uuid::from_u128(u128::from(self.numbers))),
             number: self.numbers,
-            command: body.command().unwrap(),
-            provider: body.provider,
-            subscription: body.subscription,
-            priority: body.priority,
-            process: body.process,
-            not_before: body.not_before,
-            expires: body.expires,
-            reference: body.reference,
-            source: Source::Api,
             created: self.now.wall,
-            body: Body(Bytes::new()),
-            idempotency: None,
+            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), body, command)
         })
     }
 
