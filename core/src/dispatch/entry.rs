@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) expires: Option<Tick>,
     /// Whether it may go out by itself; one that waits for a run may not.
     pub(super) released: bool,
+    /// Whether the attempt under way is the breaker's probe.
+    pub(super) probe: bool,
     /// What an earlier life of the gateway recorded for it before sending; see [`crate::adapter::Submission::resume`].
     pub(super) resume: Option<PlatformReference>,
     /// Why the last attempt did not work.

@@ -30,6 +30,7 @@ impl Dispatcher {
             sent_at: None,
             not_before,
             expires,
+            probe: false,
             resume: None,
             failure: None,
         });
@@ -73,6 +74,7 @@ impl Dispatcher {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         self.queue.unready(entry.lane.as_ref(), slot, entry.request.number);
         entry.stage = Stage::Marking;
+        entry.probe = self.breaker.note_sent();
         if entry.resume.is_none() {
             entry.attempts = entry.attempts.saturating_add(1);
         }

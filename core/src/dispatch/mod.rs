@@ -227,6 +227,7 @@ impl Dispatcher {
             self.reserve();
             if let Some(entry) = self.entries.get_mut(slot) {
                 entry.attempts = 1;
+                entry.probe = self.breaker.note_sent();
                 entry.sent_at = Some(now.wall);
             }
         }
@@ -260,12 +261,14 @@ impl Dispatcher {
     pub fn handle_refused(&mut self, now: Now, change: ChangeId) -> Option<RequestId> {
         let Some(After::Accept(slot)) = self.stored(change) else { return None };
         let entry = self.entries.get(slot)?;
-        let id = entry.request.id;
+        let (id, probe) = (entry.request.id, entry.probe);
         if entry.stage == (Stage::Accepting { goes_out: true }) {
             self.unreserve();
             self.in_flight = self.in_flight.saturating_sub(1);
             self.rate.release();
-            self.breaker.note_withdrawn();
+            if probe {
+                self.breaker.note_withdrawn();
+            }
         }
         self.remove(now, slot);
         Some(id)
@@ -282,7 +285,8 @@ impl Dispatcher {
         let Some(slot) = self.submissions.remove(&submission) else { return };
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get(slot) else { return };
-        let (attempts, safe) = (entry.attempts, capabilities.safe_to_repeat(&entry.request.command));
+        let (attempts, probe) = (entry.attempts, entry.probe);
+        let safe = capabilities.safe_to_repeat(&entry.request.command);
         let Outcome { verdict, reference, exchange } = outcome;
         match verdict {
             Verdict::Completed(answer) => {
@@ -302,7 +306,7 @@ impl Dispatcher {
                 }
             }
             Verdict::Failed(failure) => {
-                self.note_failure(now, &failure);
+                self.note_failure(now, &failure, probe);
                 let repeatable = failure.sent != Sent::Maybe || safe;
                 let tries_left = attempts < self.provider.retry.attempts;
                 match failure.retry {
@@ -491,7 +495,6 @@ impl Dispatcher {
     const fn reserve(&mut self) {
         self.in_flight += 1;
         self.reserved += 1;
-        self.breaker.note_sent();
     }
 
     const fn unreserve(&mut self) {
@@ -530,16 +533,17 @@ impl Dispatcher {
         }
     }
 
-    fn note_failure(&mut self, now: Now, failure: &Failure) {
+    fn note_failure(&mut self, now: Now, failure: &Failure, probe: bool) {
         match failure.blame {
             Blame::Link | Blame::Platform if failure.sent != Sent::Yes => {
-                if self.breaker.note_failure(now.tick, || failure.to_string()) == BreakerEffect::Opened {
+                if self.breaker.note_failure(now.tick, probe, || failure.to_string()) == BreakerEffect::Opened {
                     self.outputs.push_back(Output::Breaker(self.breaker.state()));
                 }
             }
             // The platform answered, or was not asked: nothing is learnt about the way to it.
             Blame::Link | Blame::Platform => self.note_answer(),
-            Blame::Crm | Blame::Gateway => self.breaker.note_withdrawn(),
+            Blame::Crm | Blame::Gateway if probe => self.breaker.note_withdrawn(),
+            Blame::Crm | Blame::Gateway => {}
         }
     }
 }

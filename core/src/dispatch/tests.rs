@@ -561,6 +561,24 @@ fn a_drain_sends_nothing_more_and_waits_for_what_is_under_way() {
 }
 
 #[test]
+fn what_was_sent_before_the_breaker_opened_does_not_stand_in_for_the_probe() {
+    let breaker = BreakerPolicy { failures: 1, open_for: Duration::from_secs(10) };
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    let mut desk = Desk::new(Provider { breaker, retry, ..provider() });
+    let (first, late, later) = (desk.offer("a"), desk.offer("b"), desk.offer("c"));
+    desk.answer(first, silence());
+    desk.pass(Duration::from_secs(10));
+    let (probe, waiting) = (desk.offer("d"), desk.offer("e"));
+    assert_eq!(desk.sent(), [late, later, probe]);
+    desk.answer(late, Verdict::Failed(Failure::unspeakable("does_not_fit", "too long")));
+    assert_eq!(desk.sent(), [later, probe], "one probe at a time");
+    desk.answer(later, silence());
+    assert_eq!(desk.dispatcher.load(desk.now).breaker.name(), "half_open", "the probe has not failed");
+    desk.complete(probe);
+    assert_eq!(desk.sent(), [waiting]);
+}
+
+#[test]
 fn an_open_breaker_without_a_link_asks_for_no_wake_up_in_the_past() {
     let breaker = BreakerPolicy { failures: 1, open_for: Duration::from_secs(10) };
     let mut desk =
