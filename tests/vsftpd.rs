@@ -24,7 +24,7 @@ async fn explicit_tls_with_resumed_sessions_and_a_server_that_goes_and_comes() -
 /// Five requests for each card, with the server stopped for a while in the middle: all complete, none twice.
 async fn five_hundred_requests(mut server: Vsftpd, tls: Option<&str>) -> Result<()> {
     let platforms = Platforms::start_behind(&server).await?;
-    // A session's process may outlive the server that is killed while it forks; then only a timeout ends the session.
+    // A call that the stop leaves without an answer holds its session up for no longer than this.
     let connection = toml::from_str(&server.table("timeout = \"2s\"\nconnect_timeout = \"2s\"", tls))?;
     let site = Site::start_with(platforms, |config| {
         config.providers[1].connection = connection;

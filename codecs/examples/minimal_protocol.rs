@@ -26,7 +26,7 @@ use headgate_core::failure::Failure;
 use headgate_core::outcome::{Exchange, Outcome, Verdict};
 use headgate_core::platform::{Card, Fault, Holdings, Platform, PlatformOutput};
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
-use headgate_core::request::{Body, Priority, Process, Request, RequestId, Source};
+use headgate_core::request::{Request, RequestId};
 use headgate_core::text::ProviderName;
 use headgate_core::{Deadline, Now, Tick};
 use serde::Deserialize;
@@ -442,21 +442,11 @@ fn settle(adapter: &mut dyn Adapter, platform: &mut dyn Platform, now: Now) -> (
 /// A submission of the request that `json` says.
 fn submission(id: u64, now: Now, json: &str) -> Submission {
     let body: RequestBody = serde_json::from_str(json).expect("a request");
+    let command = body.command().expect("a command");
     let request = Request {
-        id: RequestId(uuid::Uuid::from_u128(id.into())),
         number: id,
-        command: body.command().expect("a command"),
-        provider: body.provider,
-        subscription: body.subscription,
-        priority: Priority::Regular,
-        process: Process::Now,
-        not_before: None,
-        expires: None,
-        reference: None,
-        source: Source::Api,
         created: now.wall,
-        body: Body::default(),
-        idempotency: None,
+        ..Request::new(RequestId(uuid::Uuid::from_u128(id.into())), body, command)
     };
     Submission { id: SubmissionId(id), request: Arc::new(request), resume: None }
 }

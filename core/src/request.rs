@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::body::RequestBody;
 use crate::command::Command;
 use crate::text::{ProviderName, Reference, SubscriptionNumber};
 
@@ -71,6 +72,30 @@ pub struct Request {
     pub body: Body,
     /// What makes a repeat of it recognisable; kept in the transaction that accepts it.
     pub idempotency: Option<Idempotency>,
+}
+
+impl Request {
+    /// The request that `body` makes, `command` being its [`RequestBody::command`]: without a number yet, from
+    /// [`Source::Api`], accepted when `id` was made, with no JSON to keep and no key.
+    #[must_use]
+    pub fn new(id: RequestId, body: RequestBody, command: Command) -> Self {
+        Self {
+            id,
+            number: 0,
+            provider: body.provider,
+            subscription: body.subscription,
+            command,
+            priority: body.priority,
+            process: body.process,
+            not_before: body.not_before,
+            expires: body.expires,
+            reference: body.reference,
+            source: Source::Api,
+            created: id.made_at(),
+            body: Body::default(),
+            idempotency: None,
+        }
+    }
 }
 
 /// Recognises a request that is posted twice: the same key and the same body mean the same request.

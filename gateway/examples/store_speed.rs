@@ -14,7 +14,7 @@ use headgate::store::{Store, StoreReport, open};
 use headgate_core::body::RequestBody;
 use headgate_core::dispatch::store::{Change, ChangeId, Finish, StoreCall};
 use headgate_core::outcome::Exchange;
-use headgate_core::request::{Body, Request, RequestId, Source, State};
+use headgate_core::request::{Body, Request, RequestId, State};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -86,22 +86,8 @@ fn request(number: u64) -> anyhow::Result<Arc<Request>> {
         number.wrapping_mul(0x9E37_79B9) % 1_000_000
     );
     let body: RequestBody = serde_json::from_str(&json)?;
-    Ok(Arc::new(Request {
-        id: RequestId(Uuid::now_v7()),
-        number,
-        command: body.command()?,
-        provider: body.provider,
-        subscription: body.subscription,
-        priority: body.priority,
-        process: body.process,
-        not_before: None,
-        expires: None,
-        reference: None,
-        source: Source::Api,
-        created: Timestamp::now(),
-        body: Body(json.into()),
-        idempotency: None,
-    }))
+    let command = body.command()?;
+    Ok(Arc::new(Request { number, body: Body(json.into()), ..Request::new(RequestId(Uuid::now_v7()), body, command) }))
 }
 
 fn finish(request: &Request) -> Change {

@@ -126,20 +126,10 @@ impl Gateway {
         let command = provider.check(&body).inspect_err(|_| provider.metrics.refused())?;
         let id = RequestId(Uuid::now_v7());
         let request = Request {
-            id,
-            number: 0,
-            provider: body.provider,
-            subscription: body.subscription,
-            command,
-            priority: body.priority,
-            process: body.process,
-            not_before: body.not_before,
-            expires: body.expires,
-            reference: body.reference,
             source: origin.source,
-            created: id.made_at(),
             body: Body(raw),
             idempotency: origin.idempotency,
+            ..Request::new(id, body, command)
         };
         let (accepted, stored) = oneshot::channel();
         let (finish, ended) = oneshot::channel();

@@ -10,8 +10,8 @@ use headgate_core::adapter::{
 };
 use headgate_core::body::RequestBody;
 use headgate_core::failure::Sent;
-use headgate_core::request::{Body, Priority, Process, Request, RequestId, Source};
-use headgate_core::text::{PlatformReference, ProviderName};
+use headgate_core::request::{Request, RequestId};
+use headgate_core::text::PlatformReference;
 use headgate_core::{Now, Tick};
 use jiff::Timestamp;
 
@@ -118,23 +118,9 @@ const REFERENCES: [&str; 4] =
     ["-/0of1/000001", "202611010000-202712312359/0of1/000002", "-/0of1/!ERR_DATES", "-/1of1/"];
 
 fn submission(id: SubmissionId, body: &str, script: &mut Script<'_>) -> Option<Submission> {
-    let command = serde_json::from_str::<RequestBody>(body).ok()?.command().ok()?;
-    let request = Request {
-        id: RequestId(Default::default()),
-        number: id.0,
-        provider: ProviderName::new("p").ok()?,
-        subscription: None,
-        command,
-        priority: Priority::Regular,
-        process: Process::Now,
-        not_before: None,
-        expires: None,
-        reference: None,
-        source: Source::Api,
-        created: Timestamp::UNIX_EPOCH,
-        body: Body::default(),
-        idempotency: None,
-    };
+    let body: RequestBody = serde_json::from_str(body).ok()?;
+    let command = body.command().ok()?;
+    let request = Request { number: id.0, ..Request::new(RequestId(Default::default()), body, command) };
     let resume = REFERENCES.get(usize::from(script.byte() % 8)).and_then(|text| PlatformReference::new(text).ok());
     Some(Submission { id, request: Arc::new(request), resume })
 }

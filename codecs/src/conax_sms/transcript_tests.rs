@@ -24,7 +24,7 @@ use headgate_core::adapter::{
 use headgate_core::body::RequestBody;
 use headgate_core::failure::Sent;
 use headgate_core::outcome::Verdict;
-use headgate_core::request::{Process, Request, RequestId, Source};
+use headgate_core::request::{Request, RequestId};
 use headgate_core::text::PlatformReference;
 use headgate_core::{Now, Tick};
 use serde_json::json;
@@ -89,21 +89,11 @@ impl Player {
         let (body, resume) = text.split_once(" resume ").map_or((text, None), |(body, resume)| (body, Some(resume)));
         let body: RequestBody = serde_json::from_str(body).unwrap();
         self.submitted += 1;
+        let command = body.command().unwrap();
         let request = Arc::new(Request {
-            id: RequestId(Default::default()),
             number: self.submitted,
-            provider: body.provider.clone(),
-            subscription: None,
-            command: body.command().unwrap(),
-            priority: body.priority,
-            process: Process::Now,
-            not_before: None,
-            expires: None,
-            reference: None,
-            source: Source::Api,
             created: self.now.wall,
-            body: Default::default(),
-            idempotency: None,
+            ..Request::new(RequestId(Default::default()), body, command)
         });
         let resume = resume.map(|text| PlatformReference::new(text).unwrap());
         self.adapter.submit(self.now, Submission { id: SubmissionId(self.submitted), request, resume });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use headgate_core::adapter::{Submission, SubmissionId};
 use headgate_core::body::RequestBody;
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
-use headgate_core::request::{Body, Request, RequestId, Source};
+use headgate_core::request::{Request, RequestId};
 use headgate_core::text::{CaId, ProviderName, ServiceCode};
 use headgate_core::{Now, Tick};
 use jiff::Timestamp;
@@ -40,22 +40,8 @@ pub(crate) fn provider(services: &[(&str, &str)]) -> Provider {
 pub(crate) fn submission(id: u64, json: &str) -> Submission {
     let json = json.replacen('{', r#"{"provider":"p","#, 1);
     let body: RequestBody = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json}: {error}"));
-    let request = Request {
-        id: RequestId(uuid_of(id)),
-        number: id,
-        provider: body.provider.clone(),
-        subscription: None,
-        command: body.command().unwrap_or_else(|refusal| panic!("{json}: {refusal}")),
-        priority: body.priority,
-        process: body.process,
-        not_before: None,
-        expires: None,
-        reference: None,
-        source: Source::Api,
-        created: start().wall,
-        body: Body::default(),
-        idempotency: None,
-    };
+    let command = body.command().unwrap_or_else(|refusal| panic!("{json}: {refusal}"));
+    let request = Request { number: id, created: start().wall, ..Request::new(RequestId(uuid_of(id)), body, command) };
     Submission { id: SubmissionId(id), request: Arc::new(request), resume: None }
 }
 

@@ -77,14 +77,16 @@ impl Breaker {
         }
     }
 
-    /// A request goes out: in half-open it is the probe.
-    pub(super) const fn note_sent(&mut self) {
+    /// A request goes out: in half-open it is the probe. Returns whether it is.
+    pub(super) const fn note_sent(&mut self) -> bool {
         if let State::HalfOpen { probing, .. } = &mut self.state {
             *probing = true;
+            return true;
         }
+        false
     }
 
-    /// A request that was to go out did not, for reasons that say nothing of the platform.
+    /// The probe did not go out, for reasons that say nothing of the platform.
     pub(super) const fn note_withdrawn(&mut self) {
         if let State::HalfOpen { probing, .. } = &mut self.state {
             *probing = false;
@@ -98,8 +100,8 @@ impl Breaker {
         if was_closed { Effect::Nothing } else { Effect::Closed }
     }
 
-    /// The platform did not answer, or not sensibly.
-    pub(super) fn note_failure(&mut self, now: Tick, why: impl FnOnce() -> String) -> Effect {
+    /// The platform did not answer, or not sensibly. `probe`: the request was the probe.
+    pub(super) fn note_failure(&mut self, now: Tick, probe: bool, why: impl FnOnce() -> String) -> Effect {
         if self.policy.failures == 0 {
             return Effect::Nothing;
         }
@@ -113,12 +115,12 @@ impl Breaker {
                 self.state = State::Open { until, why: format!("{} failures in a row, the last: {}", failures, why()) };
                 Effect::Opened
             }
-            // Requests that were already under way when it opened fail later; they tell nothing new.
-            State::Open { .. } => Effect::Nothing,
-            State::HalfOpen { .. } => {
+            State::HalfOpen { .. } if probe => {
                 self.state = State::Open { until, why: format!("the probe failed: {}", why()) };
                 Effect::Opened
             }
+            // Requests that were already under way when it opened fail later; they tell nothing new.
+            State::Open { .. } | State::HalfOpen { .. } => Effect::Nothing,
         }
     }
 
@@ -152,14 +154,14 @@ mod tests {
     #[test]
     fn trips_probes_and_closes() {
         let mut breaker = Breaker::new(BreakerPolicy { failures: 2, open_for: Duration::from_secs(10) });
-        assert_eq!(breaker.note_failure(seconds(0), || "silence".into()), Effect::Nothing);
-        assert_eq!(breaker.note_failure(seconds(1), || "silence".into()), Effect::Opened);
+        assert_eq!(breaker.note_failure(seconds(0), false, || "silence".into()), Effect::Nothing);
+        assert_eq!(breaker.note_failure(seconds(1), false, || "silence".into()), Effect::Opened);
         assert_eq!(breaker.state(), BreakerState::Open("2 failures in a row, the last: silence".into()));
         assert!(!breaker.allows(seconds(10)));
         assert!(breaker.allows(seconds(11)));
-        breaker.note_sent();
+        assert!(breaker.note_sent(), "it is the probe");
         assert!(!breaker.allows(seconds(11)), "one probe at a time");
-        assert_eq!(breaker.note_failure(seconds(12), || "silence".into()), Effect::Opened);
+        assert_eq!(breaker.note_failure(seconds(12), true, || "silence".into()), Effect::Opened);
         assert!(breaker.allows(seconds(22)));
         breaker.note_sent();
         assert_eq!(breaker.note_answer(), Effect::Closed);
@@ -169,8 +171,8 @@ mod tests {
     #[test]
     fn an_answer_between_failures_starts_the_count_again() {
         let mut breaker = Breaker::new(BreakerPolicy { failures: 2, open_for: Duration::from_secs(10) });
-        breaker.note_failure(seconds(0), String::new);
+        breaker.note_failure(seconds(0), false, String::new);
         breaker.note_answer();
-        assert_eq!(breaker.note_failure(seconds(1), String::new), Effect::Nothing);
+        assert_eq!(breaker.note_failure(seconds(1), false, String::new), Effect::Nothing);
     }
 }

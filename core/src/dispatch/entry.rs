@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::queue::Slot;
-use crate::failure::Failure;
+use crate::failure::{Failure, Sent};
 use crate::request::{LaneKey, Request, RequestId};
 use crate::text::PlatformReference;
 use crate::time::Tick;
@@ -27,10 +27,21 @@ pub(super) struct Entry {
     pub(super) expires: Option<Tick>,
     /// Whether it may go out by itself; one that waits for a run may not.
     pub(super) released: bool,
+    /// Whether the attempt under way is the breaker's probe.
+    pub(super) probe: bool,
     /// What an earlier life of the gateway recorded for it before sending; see [`crate::adapter::Submission::resume`].
     pub(super) resume: Option<PlatformReference>,
     /// Why the last attempt did not work.
     pub(super) failure: Option<Failure>,
+}
+
+impl Entry {
+    /// Whether the attempts that are over may have reached the platform.
+    pub(super) fn sent_before(&self) -> Sent {
+        // What failed before a restart is not known.
+        let unknown = if self.attempts == 0 { Sent::No } else { Sent::Maybe };
+        self.failure.as_ref().map_or(unknown, |failure| failure.sent)
+    }
 }
 
 /// Where an entry stands.

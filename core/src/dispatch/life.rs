@@ -30,6 +30,7 @@ impl Dispatcher {
             sent_at: None,
             not_before,
             expires,
+            probe: false,
             resume: None,
             failure: None,
         });
@@ -73,6 +74,7 @@ impl Dispatcher {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         self.queue.unready(entry.lane.as_ref(), slot, entry.request.number);
         entry.stage = Stage::Marking;
+        entry.probe = self.breaker.note_sent();
         if entry.resume.is_none() {
             entry.attempts = entry.attempts.saturating_add(1);
         }
@@ -97,7 +99,6 @@ impl Dispatcher {
         self.submissions.insert(id, slot);
         let submission = Submission { id, request: Arc::clone(&entry.request), resume: entry.resume.take() };
         self.outputs.push_back(Output::Submit(submission));
-        self.unreserve();
         self.rate.take(now.tick);
     }
 
@@ -112,6 +113,9 @@ impl Dispatcher {
         entry.released = true;
         entry.not_before = Some(now.tick + after);
         entry.failure = Some(failure.clone());
+        if let Some(at) = entry.expires {
+            self.timers.insert((at, Timer::Expires, slot));
+        }
         let change = Change::Again { id: entry.request.id, retry_at: now.wall_after(after), failure };
         self.store(false, change, After::Nothing);
         self.consider(now, slot);
@@ -195,12 +199,14 @@ impl Dispatcher {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         match entry.stage {
             Stage::Waiting => {
+                let sent = entry.sent_before();
+                let again = if sent == Sent::No { "" } else { " again" };
                 let failure = entry.failure.take().unwrap_or_else(|| Failure {
                     code: "expired".into(),
-                    text: "its time ran out before it could be sent".into(),
+                    text: format!("its time ran out before it could be sent{again}"),
                     blame: Blame::Gateway,
                     retry: Retry::Later(None),
-                    sent: Sent::No,
+                    sent,
                 });
                 self.end(now, slot, State::Expired, Some(failure), None);
             }

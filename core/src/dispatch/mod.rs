@@ -35,7 +35,7 @@ use std::time::Duration;
 use self::backoff::Backoff;
 pub use self::breaker::BreakerState;
 use self::breaker::{Breaker, Effect as BreakerEffect};
-use self::entry::{Entries, Stage};
+use self::entry::{Entries, Entry, Stage};
 use self::queue::{Queue, Slot};
 use self::rate::RateWindow;
 use self::store::{Change, ChangeId, Finish, Recovered, StoreCall};
@@ -66,7 +66,7 @@ pub struct Dispatcher {
     last_submission: u64,
     /// Sent or about to be: what the window bounds.
     in_flight: usize,
-    /// About to be sent: not yet counted by the adapter's capacity.
+    /// Sent or about to be, and not yet handed over: not yet counted by the adapter's capacity.
     reserved: usize,
     paused_until: Option<Tick>,
     effective: bool,
@@ -177,13 +177,18 @@ impl Dispatcher {
             let slot = self.admit(now, request, Stage::Waiting);
             let Some(entry) = self.entries.get_mut(slot) else { continue };
             entry.attempts = attempts;
+            // What went out once waits for no other run.
+            entry.released |= attempts > 0;
             if let Some(at) = retry_at {
                 entry.not_before = entry.not_before.max(Some(now.tick_at(at)));
             }
             if state == State::Sent {
                 if capabilities.resumes {
-                    entry.released = true;
                     entry.resume = reference;
+                    // It is on its way: its time ends it only if it has to go again.
+                    if let Some(at) = entry.expires.filter(|_| entry.resume.is_some()) {
+                        self.timers.remove(&(at, Timer::Expires, slot));
+                    }
                 } else if !capabilities.safe_to_repeat(&entry.request.command) {
                     let text = "the gateway stopped before the platform answered; whether it was done is not known";
                     let failure = Failure::unanswered("interrupted", text);
@@ -222,6 +227,7 @@ impl Dispatcher {
             self.reserve();
             if let Some(entry) = self.entries.get_mut(slot) {
                 entry.attempts = 1;
+                entry.probe = self.breaker.note_sent();
                 entry.sent_at = Some(now.wall);
             }
         }
@@ -255,12 +261,14 @@ impl Dispatcher {
     pub fn handle_refused(&mut self, now: Now, change: ChangeId) -> Option<RequestId> {
         let Some(After::Accept(slot)) = self.stored(change) else { return None };
         let entry = self.entries.get(slot)?;
-        let id = entry.request.id;
+        let (id, probe) = (entry.request.id, entry.probe);
         if entry.stage == (Stage::Accepting { goes_out: true }) {
             self.unreserve();
             self.in_flight = self.in_flight.saturating_sub(1);
             self.rate.release();
-            self.breaker.note_withdrawn();
+            if probe {
+                self.breaker.note_withdrawn();
+            }
         }
         self.remove(now, slot);
         Some(id)
@@ -277,7 +285,8 @@ impl Dispatcher {
         let Some(slot) = self.submissions.remove(&submission) else { return };
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get(slot) else { return };
-        let (attempts, safe) = (entry.attempts, capabilities.safe_to_repeat(&entry.request.command));
+        let (attempts, probe) = (entry.attempts, entry.probe);
+        let safe = capabilities.safe_to_repeat(&entry.request.command);
         let Outcome { verdict, reference, exchange } = outcome;
         match verdict {
             Verdict::Completed(answer) => {
@@ -297,7 +306,7 @@ impl Dispatcher {
                 }
             }
             Verdict::Failed(failure) => {
-                self.note_failure(now, &failure);
+                self.note_failure(now, &failure, probe);
                 let repeatable = failure.sent != Sent::Maybe || safe;
                 let tries_left = attempts < self.provider.retry.attempts;
                 match failure.retry {
@@ -337,12 +346,14 @@ impl Dispatcher {
     /// [`State::Sent`] if it is on its way; [`None`] if it is not here.
     pub fn cancel(&mut self, now: Now, id: RequestId) -> Result<(), Option<State>> {
         let slot = self.waiting(id)?;
+        let sent = self.entries.get(slot).map_or(Sent::No, Entry::sent_before);
+        let again = if sent == Sent::No { "" } else { " again" };
         let failure = Failure {
             code: "cancelled".into(),
-            text: "taken back before it was sent".into(),
+            text: format!("taken back before it was sent{again}"),
             blame: Blame::Crm,
             retry: Retry::Later(None),
-            sent: Sent::No,
+            sent,
         };
         self.end(now, slot, State::Cancelled, Some(failure), None);
         Ok(())
@@ -444,7 +455,11 @@ impl Dispatcher {
     /// The next output.
     #[must_use = "an output that is not carried out is lost"]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        if matches!(output, Output::Submit(_)) {
+            self.unreserve();
+        }
+        Some(output)
     }
 
     /// When [`Dispatcher::dispatch`] has to be called although nothing happened.
@@ -480,7 +495,6 @@ impl Dispatcher {
     const fn reserve(&mut self) {
         self.in_flight += 1;
         self.reserved += 1;
-        self.breaker.note_sent();
     }
 
     const fn unreserve(&mut self) {
@@ -519,16 +533,17 @@ impl Dispatcher {
         }
     }
 
-    fn note_failure(&mut self, now: Now, failure: &Failure) {
+    fn note_failure(&mut self, now: Now, failure: &Failure, probe: bool) {
         match failure.blame {
             Blame::Link | Blame::Platform if failure.sent != Sent::Yes => {
-                if self.breaker.note_failure(now.tick, || failure.to_string()) == BreakerEffect::Opened {
+                if self.breaker.note_failure(now.tick, probe, || failure.to_string()) == BreakerEffect::Opened {
                     self.outputs.push_back(Output::Breaker(self.breaker.state()));
                 }
             }
             // The platform answered, or was not asked: nothing is learnt about the way to it.
             Blame::Link | Blame::Platform => self.note_answer(),
-            Blame::Crm | Blame::Gateway => self.breaker.note_withdrawn(),
+            Blame::Crm | Blame::Gateway if probe => self.breaker.note_withdrawn(),
+            Blame::Crm | Blame::Gateway => {}
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use crate::command::CommandKind;
 use crate::outcome::Exchange;
 use crate::outcome::Outcome;
 use crate::provider::{BreakerPolicy, CodeRule, Limits, RetryPolicy, ServiceMap};
-use crate::request::{Body, Source};
+
 use crate::text::ProviderName;
 
 /// A dispatcher with a store that keeps at once, unless told not to, and a platform that answers when told.
@@ -71,21 +70,11 @@ impl Desk {
     fn request(&mut self, json: &str) -> Arc<Request> {
         self.numbers += 1;
         let body: RequestBody = serde_json::from_str(&format!(r#"{{"provider":"p",{json}}}"#)).unwrap();
+        let command = body.command().unwrap();
         Arc::new(Request {
-            id: RequestId(Uuid::from_u128(u128::from(self.numbers))),
             number: self.numbers,
-            command: body.command().unwrap(),
-            provider: body.provider,
-            subscription: body.subscription,
-            priority: body.priority,
-            process: body.process,
-            not_before: body.not_before,
-            expires: body.expires,
-            reference: body.reference,
-            source: Source::Api,
             created: self.now.wall,
-            body: Body(Bytes::new()),
-            idempotency: None,
+            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), body, command)
         })
     }
 
@@ -289,6 +278,42 @@ fn nothing_goes_out_while_the_adapter_has_no_link() {
     assert_eq!(desk.log, ["accept 1 waiting", "sent 1 attempt 1"]);
 }
 
+/// The requests that the dispatcher hands over next, by what it stores and what it submits.
+fn handed_over(desk: &mut Desk) -> (Vec<ChangeId>, usize) {
+    let (mut changes, mut submitted) = (Vec::new(), 0);
+    while let Some(output) = desk.dispatcher.poll_output() {
+        match output {
+            Output::Store(call) => changes.push(call.id),
+            Output::Submit(_) => submitted += 1,
+            _ => {}
+        }
+    }
+    (changes, submitted)
+}
+
+#[test]
+fn queries_that_are_ready_together_do_not_exceed_what_the_adapter_takes() {
+    let mut desk = Desk::new(provider());
+    desk.capacity = 0;
+    desk.offer_as("get_services", "a", "");
+    desk.offer_as("get_services", "b", "");
+    desk.dispatcher.dispatch(desk.now, 1);
+    assert_eq!(handed_over(&mut desk).1, 1);
+}
+
+#[test]
+fn what_is_stored_but_not_handed_over_yet_still_takes_the_adapter_s_place() {
+    let mut desk = Desk::new(provider());
+    desk.capacity = 0;
+    desk.offer("a");
+    desk.offer("b");
+    desk.dispatcher.dispatch(desk.now, 1);
+    let (changes, _) = handed_over(&mut desk);
+    desk.dispatcher.handle_stored(desk.now, &changes);
+    desk.dispatcher.dispatch(desk.now, 1);
+    assert_eq!(handed_over(&mut desk), (vec![], 1), "the other one waits");
+}
+
 #[test]
 fn what_is_not_safe_to_repeat_ends_as_unknown() {
     let mut desk = Desk::new(provider());
@@ -449,6 +474,70 @@ fn an_adapter_that_resumes_gets_its_reference_back() {
 }
 
 #[test]
+fn what_was_sent_before_a_restart_does_not_expire_unsent_after_it() {
+    let mut desk = Desk::new(provider());
+    desk.capabilities.resumes = true;
+    let expires = at(desk.now, 10);
+    let rest = format!(r#""command":"fingerprint","subscription":"b","smartcard":"c","expires":"{expires}""#);
+    let request = desk.request(&rest);
+    let reference = PlatformReference::new("ps000001");
+    let found = Recovered { request, state: State::Sent, attempts: 1, retry_at: None, reference: reference.ok() };
+    let capabilities = desk.capabilities.clone();
+    desk.pass(Duration::from_secs(60));
+    desk.dispatcher.recover(desk.now, vec![found], &capabilities);
+    desk.settle();
+    assert_eq!((desk.sent(), desk.end_of(1)), (vec![1], None), "its outcome is asked for");
+    desk.complete(1);
+    assert_eq!(desk.end_of(1), Some(State::Completed));
+}
+
+#[test]
+fn a_resumed_request_that_has_to_go_again_still_expires() {
+    let mut desk = Desk::new(provider());
+    desk.capabilities.resumes = true;
+    let expires = at(desk.now, 10);
+    let rest = format!(r#""command":"reset_pin","subscription":"b","smartcard":"c","expires":"{expires}""#);
+    let request = desk.request(&rest);
+    let reference = PlatformReference::new("ps000001");
+    let found = Recovered { request, state: State::Sent, attempts: 1, retry_at: None, reference: reference.ok() };
+    let capabilities = desk.capabilities.clone();
+    desk.dispatcher.recover(desk.now, vec![found], &capabilities);
+    desk.settle();
+    desk.answer(
+        1,
+        Verdict::Failed(Failure { retry: Retry::Later(Some(Duration::from_secs(60))), ..Failure::not_sent("x", "x") }),
+    );
+    desk.pass(Duration::from_secs(11));
+    assert_eq!(desk.end_of(1), Some(State::Expired));
+}
+
+#[test]
+fn what_expires_after_a_restart_tells_that_it_was_sent_before() {
+    let mut desk = Desk::new(provider());
+    let expires = at(desk.now, 10);
+    let rest = format!(r#""command":"reset_pin","subscription":"b","smartcard":"c","expires":"{expires}""#);
+    let request = desk.request(&rest);
+    let found = Recovered { request, state: State::Sent, attempts: 1, retry_at: None, reference: None };
+    let capabilities = desk.capabilities.clone();
+    desk.pass(Duration::from_secs(60));
+    desk.dispatcher.recover(desk.now, vec![found], &capabilities);
+    desk.settle();
+    assert_eq!(desk.end_of(1), Some(State::Expired));
+    assert_eq!(desk.ended[0].failure.as_ref().map(|failure| failure.sent), Some(Sent::Maybe));
+}
+
+#[test]
+fn a_request_of_a_run_that_has_been_sent_waits_for_no_other_run_after_a_restart() {
+    let mut desk = Desk::new(provider());
+    let request = desk.request(r#""command":"reset_pin","subscription":"a","smartcard":"c","process":"with_run""#);
+    let found = Recovered { request, state: State::Waiting, attempts: 1, retry_at: None, reference: None };
+    let capabilities = desk.capabilities.clone();
+    desk.dispatcher.recover(desk.now, vec![found], &capabilities);
+    desk.settle();
+    assert_eq!(desk.sent(), [1]);
+}
+
+#[test]
 fn a_request_that_ended_can_be_opened_again() {
     let mut desk = Desk::new(provider());
     let number = desk.offer_as("fingerprint", "a", "");
@@ -469,6 +558,24 @@ fn a_drain_sends_nothing_more_and_waits_for_what_is_under_way() {
     assert!(!desk.dispatcher.is_idle());
     desk.complete(first);
     assert!(desk.sent().is_empty() && desk.dispatcher.is_idle());
+}
+
+#[test]
+fn what_was_sent_before_the_breaker_opened_does_not_stand_in_for_the_probe() {
+    let breaker = BreakerPolicy { failures: 1, open_for: Duration::from_secs(10) };
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    let mut desk = Desk::new(Provider { breaker, retry, ..provider() });
+    let (first, late, later) = (desk.offer("a"), desk.offer("b"), desk.offer("c"));
+    desk.answer(first, silence());
+    desk.pass(Duration::from_secs(10));
+    let (probe, waiting) = (desk.offer("d"), desk.offer("e"));
+    assert_eq!(desk.sent(), [late, later, probe]);
+    desk.answer(late, Verdict::Failed(Failure::unspeakable("does_not_fit", "too long")));
+    assert_eq!(desk.sent(), [later, probe], "one probe at a time");
+    desk.answer(later, silence());
+    assert_eq!(desk.dispatcher.load(desk.now).breaker.name(), "half_open", "the probe has not failed");
+    desk.complete(probe);
+    assert_eq!(desk.sent(), [waiting]);
 }
 
 #[test]

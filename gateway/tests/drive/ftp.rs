@@ -1,12 +1,13 @@
 //! FTP and FTPS, against vsftpd.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::FileErrorKind;
 use headgate_core::failure::Sent;
 
 use crate::support::{Driven, refusal};
+use headgate_site::server::PATIENCE;
 use headgate_site::vsftpd::{Security, Vsftpd};
 
 /// Everything an adapter does with files.
@@ -142,9 +143,7 @@ async fn an_idle_session_is_closed_and_opened_again() {
     let server = Vsftpd::start(Security::None, "");
     let mut driven = Driven::new(Transport::Files, &server.table("idle = \"50ms\"", None));
     driven.list("req").await.unwrap();
-    while !server.log().contains("QUIT") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait_for_log(&server, "QUIT", 1).await;
     driven.list("req").await.unwrap();
     assert_eq!(server.log().matches("OK LOGIN").count(), 2, "{}", server.log());
 }
@@ -156,13 +155,20 @@ async fn a_session_that_the_server_ended_for_idleness_is_not_noticed() {
     driven.put("req/a.emm", b"1").await.unwrap();
     driven.rename("req/a.emm", "req/b.emm").await.unwrap();
     for sessions in 1..=2 {
-        while server.log().matches("421 Timeout").count() < sessions {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        wait_for_log(&server, "421 Timeout", sessions).await;
         let (from, to) = if sessions == 1 { ("req/b.emm", "req/c.emm") } else { ("req/c.emm", "req/d.emm") };
         driven.rename(from, to).await.unwrap();
     }
     assert_eq!(driven.list("req").await.unwrap(), ["d.emm"]);
+}
+
+/// Waits until the server has logged `text` so many times.
+async fn wait_for_log(server: &Vsftpd, text: &str, times: usize) {
+    let start = Instant::now();
+    while server.log().matches(text).count() < times {
+        assert!(start.elapsed() < PATIENCE, "the server did not log {text:?} {times} times");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::{Engine, Output};
 use headgate_core::platform::{Platform, PlatformOutput};
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
-use headgate_core::request::{Body, Request, RequestId, Source, State};
+use headgate_core::request::{Body, Request, RequestId, State};
 use headgate_core::text::{CaId, ProviderName, ServiceCode};
 use headgate_core::{Deadline, Now, Tick};
 use jiff::Timestamp;
@@ -309,20 +309,10 @@ impl<'a> World<'a> {
         self.rules.check(&command).expect("a command the protocol takes");
         self.numbers += 1;
         let request = Arc::new(Request {
-            id: RequestId(Uuid::from_u128(u128::from(self.numbers))),
             number: self.numbers,
-            provider: parsed.provider,
-            subscription: parsed.subscription,
-            command,
-            priority: parsed.priority,
-            process: parsed.process,
-            not_before: parsed.not_before,
-            expires: parsed.expires,
-            reference: parsed.reference,
-            source: Source::Api,
             created: self.now.wall,
             body: Body(Bytes::from(text)),
-            idempotency: None,
+            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), parsed, command)
         });
         if engine.offer(self.now, Arc::clone(&request)).is_ok() {
             self.requests.insert(place, request);

@@ -1,6 +1,6 @@
 //! `POST /v1/requests` with JSON.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use headgate_core::request::State;
@@ -213,13 +213,20 @@ async fn a_client_that_stops_in_its_body_or_head_is_let_go() {
     tokio::time::timeout(super::client::PATIENCE, socket.read_to_end(&mut Vec::new())).await.unwrap().unwrap();
 }
 
+/// Waits until a request has come through to the double.
+async fn wait_for_a_request(served: &Served) {
+    let start = Instant::now();
+    while served.double.requests().is_empty() {
+        assert!(start.elapsed() < super::client::PATIENCE, "no request comes through");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_stop_lets_a_waiting_call_end() {
     let served = Served::plain().await;
     let call = tokio::spawn(served.post("/v1/requests").header("prefer", "wait=20").json(request("patient")));
-    while served.double.requests().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait_for_a_request(&served).await;
     let Served { double, serving, stop } = served;
     let address = serving.http();
     stop.cancel();
@@ -239,9 +246,7 @@ async fn a_call_that_waits_beyond_the_drain_timeout_is_cut() {
     let body = request("patient");
     let mut socket = TcpStream::connect(served.address()).await.unwrap();
     socket.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
-    while served.double.requests().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait_for_a_request(&served).await;
     served.stop.cancel();
     tokio::time::timeout(super::client::PATIENCE, served.serving.finished()).await.unwrap();
     let read = tokio::time::timeout(super::client::PATIENCE, socket.read(&mut [0])).await.unwrap();

@@ -8,7 +8,7 @@ use headgate_core::body::RequestBody;
 use headgate_core::dispatch::store::{Change, ChangeId, Finish, StoreCall};
 use headgate_core::failure::Failure;
 use headgate_core::outcome::Exchange;
-use headgate_core::request::{Body, Idempotency, Request, RequestId, Source, State};
+use headgate_core::request::{Body, Idempotency, Request, RequestId, State};
 use headgate_core::text::ProviderName;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -81,22 +81,14 @@ impl Caller {
 /// A request of this number, as it would be read from this JSON.
 pub(in crate::store) fn request_of(number: u64, json: &str) -> Request {
     let body: RequestBody = serde_json::from_str(json).unwrap();
+    // The time in the id is not looked at; the rest makes it one of its own.
+    let id = RequestId(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 | u128::from(number)));
+    let command = body.command().unwrap();
     Request {
-        // The time in the id is not looked at; the rest makes it one of its own.
-        id: RequestId(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 | u128::from(number))),
         number,
-        command: body.command().unwrap(),
-        provider: body.provider,
-        subscription: body.subscription,
-        priority: body.priority,
-        process: body.process,
-        not_before: body.not_before,
-        expires: body.expires,
-        reference: body.reference,
-        source: Source::Api,
         created: at(i64::try_from(number % 1_000_000).unwrap()),
         body: Body(json.to_owned().into()),
-        idempotency: None,
+        ..Request::new(id, body, command)
     }
 }
 
