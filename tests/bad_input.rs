@@ -171,10 +171,10 @@ async fn slow_clients_are_cut_and_hurt_nobody() -> Result<()> {
     };
     let (json, lines) = (post("application/json"), post("application/x-ndjson"));
     let slow = [
-        // In the middle of a header, of a body, of a line.
-        (format!("{json}x-slow: "), ""),
-        (format!("{json}\r\n{{"), "too_slow"),
-        (format!("{lines}\r\n{{"), "too_slow"),
+        // In the middle of a header (cut, there is nobody to answer yet), of a body, of a line.
+        (format!("{json}x-slow: "), None),
+        (format!("{json}\r\n{{"), Some("too_slow")),
+        (format!("{lines}\r\n{{"), Some("too_slow")),
     ];
     let slow = slow.map(|(start, code)| tokio::spawn(async move { (dribble(address, &start).await, start, code) }));
     let mut number = 0;
@@ -187,8 +187,8 @@ async fn slow_clients_are_cut_and_hurt_nobody() -> Result<()> {
     for client in slow {
         let (said, start, code) = client.await?;
         let said = said?;
-        assert!(said.contains(code), "{start:?} was answered with {said:?}");
-        assert!(!said.contains("HTTP/1.1 202"), "{said}");
+        assert!(code.is_none_or(|code| said.contains(code)), "{start:?} was answered with {said:?}");
+        assert!(!said.contains("\"state\""), "{start:?} was accepted: {said:?}");
     }
     let stored = site.client.get("/v1/requests?limit=1000").await?;
     assert_eq!(stored["requests"].as_array().map(Vec::len), Some(number));
