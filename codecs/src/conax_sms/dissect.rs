@@ -95,7 +95,6 @@ fn meaning(order_type: OrderType, line: &ReadLine, value: &str) -> &'static str 
         ("start" | "end", time) if time != "U" => "YYYYMMDDhhmm in the provider's time_zone",
         ("EMM", _) => "constant in every file",
         ("count", _) => "numbers that follow",
-        ("end", "ZZZ") => "last line",
         (_, "U") => "unspecified",
         _ => "",
     }
@@ -225,6 +224,8 @@ mod tests {
             (product.name.as_str(), product.offset, product.length, product.value.as_str()),
             ("product", 9, 8, "00000041")
         );
+        let last = &found.fields[10];
+        assert_eq!((last.name.as_str(), last.value.as_str(), last.meaning.as_str()), ("end of order", "ZZZ", ""));
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
                 true => line.malformed("ZZZ was expected", Some(ErrorCode::EndReq)),
             });
         }
-        self.note("end", &line);
+        self.note("end of order", &line);
         match self.lines.next() {
             None => Ok(()),
             Some(line) => Err(line.malformed("nothing was expected after ZZZ", Some(ErrorCode::EndReq))),
