@@ -206,7 +206,7 @@ impl Gateway {
         Some(self.inner.running(name)?.status().await)
     }
 
-    /// Switches a provider on or off. Lasts until the next start or reload.
+    /// Switches a provider on or off. Lasts until the next start, or a reload that changes the provider.
     ///
     /// # Errors
     /// [`ActionError::NotFound`] if there is none of that name.

@@ -50,12 +50,12 @@ enum Action {
         #[arg(long, default_value = "30", value_name = "SECONDS")]
         wait: u16,
     },
-    /// Send requests to it again. Lasts until the next start or reload.
+    /// Send requests to it again. Lasts until the next start, or a reload that changes the provider.
     Enable {
         /// The provider.
         name: String,
     },
-    /// Send nothing to it; its requests wait. Lasts until the next start or reload.
+    /// Send nothing to it; its requests wait. Lasts until the next start, or a reload that changes the provider.
     Disable {
         /// The provider.
         name: String,

@@ -29,7 +29,7 @@ pub fn example(protocols: &[&Protocol]) -> String {
         out.push_str(&settings(&(protocol.settings_schema)()));
         if !protocol.profile.is_empty() {
             let text = format!(
-                "[provider.settings.profile] replaces parts of the wire form; `headgate profile show {}` prints the one that is built in.",
+                "[provider.settings.profile] replaces the whole wire form; `headgate profile show {}` prints the one that is built in, to start from.",
                 protocol.name
             );
             comment(&text, &mut out);
