@@ -45,6 +45,8 @@ pub(super) struct Link {
     /// When something was last heard.
     pub(super) heard: Tick,
     pub(super) checking: bool,
+    /// An answer is missing: the link is checked without waiting for a silence.
+    pub(super) doubted: bool,
     backoff: Backoff,
     pub(super) window: usize,
     /// How long nothing may be heard; nothing: the profile has no link check.
@@ -92,6 +94,7 @@ impl Link {
             waiting: VecDeque::new(),
             heard: Tick::default(),
             checking: false,
+            doubted: false,
             backoff: Backoff::new(settings.reconnect_first, settings.reconnect_longest),
             window: settings.window_per_link,
             check_after: settings.link_check_after,
@@ -211,6 +214,7 @@ impl SmsGateway {
         link.in_flight = 0;
         link.given_up_count = 0;
         link.checking = false;
+        link.doubted = false;
         let order = std::mem::take(&mut link.order);
         let given_up = std::mem::take(&mut link.given_up);
         let waiting = std::mem::take(&mut link.waiting);

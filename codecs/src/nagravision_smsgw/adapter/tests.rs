@@ -309,13 +309,13 @@ fn a_lost_link_ends_each_submission_for_itself() {
 }
 
 #[test]
-fn half_an_answer_ends_with_the_link_check() {
+fn half_an_answer_has_the_link_checked_at_once_and_ended() {
     let mut pair = pair();
     pair.platform.inject(Fault::HalfFrame).unwrap();
     pair.submit(1, &bark("Pay"));
     pair.pass(10 * SECOND);
     assert_eq!(pair.end(1), "failed no_answer Maybe");
-    pair.pass(35 * SECOND);
+    pair.pass(11 * SECOND);
     assert_eq!((downs(&pair), ups(&pair)), (vec!["link_silent".to_owned()], 2));
 }
 

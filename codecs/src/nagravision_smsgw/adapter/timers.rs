@@ -51,6 +51,7 @@ impl SmsGateway {
                 Purpose::Part { job, .. } => {
                     flight.purpose = Purpose::GivenUp;
                     link.in_flight = link.in_flight.saturating_sub(1);
+                    link.doubted = true;
                     let too_many = link.give_up(number);
                     self.end_part_unanswered(job);
                     if too_many {
@@ -86,7 +87,8 @@ impl SmsGateway {
     fn check_if_silent(&mut self, now: Now, slot: usize) {
         let speech = Arc::clone(&self.speech);
         let Some(link) = self.links.get_mut(slot) else { return };
-        if link.state != LinkState::Up || link.checking || now.tick < link.heard + link.check_after {
+        let silent = now.tick >= link.heard + link.check_after;
+        if link.state != LinkState::Up || link.checking || !(silent || std::mem::take(&mut link.doubted)) {
             return;
         }
         match speech.profile().command(CommandName::ConnectionTest) {
