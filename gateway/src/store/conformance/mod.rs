@@ -8,7 +8,7 @@ use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::{Change, Finish};
 use headgate_core::failure::Failure;
 use headgate_core::outcome::{Answer, Exchange, RawAnswer};
-use headgate_core::request::{Body, Idempotency, Request, Source, State};
+use headgate_core::request::{Body, Idempotency, Process, Request, Source, State};
 use headgate_core::text::{PlatformReference, ProviderName};
 use jiff::{SignedDuration, Timestamp};
 
@@ -318,12 +318,15 @@ pub(super) async fn an_unreadable_request_is_given_up(place: &impl Place) {
 pub(super) async fn reopens(place: &impl Place) {
     let store = place.open().await;
     let mut caller = Caller::new(&store);
-    let made = request(1);
+    let time = Some(request(1).created);
+    let made = Request { not_before: time, expires: time, process: Process::WithRun, ..request(1) };
     caller.store(vec![accept(&made), finish(&made, State::Failed)]).await;
     caller.store(vec![Change::Reopen { id: made.id }]).await;
     let kept = store.request(made.id).await.unwrap().unwrap();
     assert_eq!((kept.state, kept.attempts, kept.finished_at, kept.failure), (State::Waiting, 0, None, None));
     assert_eq!((kept.sent_at, kept.exchange), (None, Exchange::default()));
+    // Or the next start would let it expire, or wait for a run, although somebody sent it again.
+    assert_eq!((kept.not_before, kept.expires, kept.process), (None, None, Process::Now));
     assert_eq!(store.unfinished(north()).await.unwrap().len(), 1);
     caller.store(vec![finish(&made, State::Completed)]).await;
     assert_eq!(state_of(&store, &made).await, Some(State::Completed));

@@ -43,6 +43,8 @@ impl Subject {
 #[derive(Clone)]
 pub(super) struct Fate {
     pub(super) state: State,
+    /// Somebody sent it again: its own times and its run do not hold it any more.
+    pub(super) reopened: bool,
     pub(super) attempts: u32,
     pub(super) retry_at: Option<Timestamp>,
     pub(super) sent_at: Option<Timestamp>,
@@ -62,6 +64,7 @@ impl Fate {
         let sent = state == State::Sent;
         Self {
             state,
+            reopened: false,
             attempts: u32::from(sent),
             retry_at: None,
             sent_at: sent.then_some(request.created),
@@ -110,6 +113,7 @@ impl Fate {
     pub(super) fn reopen(&mut self) {
         *self = Self {
             state: State::Waiting,
+            reopened: true,
             attempts: 0,
             retry_at: None,
             sent_at: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headgate_core::dispatch::store::Change;
 use headgate_core::failure::Failure;
 use headgate_core::outcome::Exchange;
-use headgate_core::request::{Request, RequestId, State};
+use headgate_core::request::{Process, Request, RequestId, State};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, named_params, params};
 
@@ -261,12 +261,12 @@ fn insert(conn: &Connection, request: &Request, provider: i64, command: i64, fat
         ":command": command,
         ":state": row::state_code(fate.state),
         ":priority": row::priority_code(request.priority),
-        ":process": row::process_code(request.process),
+        ":process": row::process_code(if fate.reopened { Process::Now } else { request.process }),
         ":source": row::source_code(request.source),
         ":attempts": fate.attempts,
         ":created": request.created.as_microsecond(),
-        ":not_before": micros(request.not_before),
-        ":expires": micros(request.expires),
+        ":not_before": micros(request.not_before.filter(|_| !fate.reopened)),
+        ":expires": micros(request.expires.filter(|_| !fate.reopened)),
         ":retry_at": micros(fate.retry_at),
         ":sent_at": micros(fate.sent_at),
         ":finished_at": micros(fate.finished_at),
@@ -286,12 +286,16 @@ fn update(conn: &Connection, number: u64, fate: &Fate) -> rusqlite::Result<()> {
     let mut update = conn.prepare_cached(
         "UPDATE requests SET state = :state, attempts = :attempts, retry_at = :retry_at, sent_at = :sent_at,
              finished_at = :finished_at, failure = :failure, answer = :answer, platform_reference = :platform_reference,
-             request = coalesce(:request, request), response = coalesce(:response, response)
+             request = coalesce(:request, request), response = coalesce(:response, response),
+             process = iif(:reopened, :now, process), not_before = iif(:reopened, NULL, not_before),
+             expires = iif(:reopened, NULL, expires)
          WHERE number = :number",
     )?;
     update.execute(named_params! {
         ":number": signed(number),
         ":state": row::state_code(fate.state),
+        ":reopened": fate.reopened,
+        ":now": row::process_code(Process::Now),
         ":attempts": fate.attempts,
         ":retry_at": micros(fate.retry_at),
         ":sent_at": micros(fate.sent_at),

@@ -82,6 +82,8 @@ pub(super) fn known(row: &Row<'_>) -> Result<Known, StoreError> {
     let number = subject.number;
     let fate = Fate {
         state: state(row.get(6).map_err(failed)?).ok_or_else(|| damaged(number, "state"))?,
+        // If it was, its row says so by what is not there.
+        reopened: false,
         attempts: row.get(7).map_err(failed)?,
         retry_at: time(row, 8, number)?,
         sent_at: time(row, 9, number)?,
