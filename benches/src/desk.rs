@@ -7,7 +7,7 @@ use std::time::Duration;
 use headgate_core::adapter::{self, Adapter, Event, Input, Rules, Submission};
 use headgate_core::body::Refusal;
 use headgate_core::capabilities::{Capabilities, CommandRules};
-use headgate_core::command::{Command, CommandKind};
+use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::Recovered;
 use headgate_core::engine::{Engine, Output};
 use headgate_core::outcome::{Exchange, Outcome, Verdict};
@@ -108,7 +108,7 @@ impl Rules for AnyPin {
         &self.0
     }
 
-    fn check(&self, _: &Command) -> Result<(), Refusal> {
+    fn check(&self, _: &Request) -> Result<(), Refusal> {
         Ok(())
     }
 }

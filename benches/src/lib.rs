@@ -20,6 +20,6 @@ pub fn request(number: u64, json: &str) -> Arc<Request> {
     Arc::new(Request {
         number,
         body: Body(json.to_owned().into()),
-        ..Request::new(RequestId(Uuid::from_u128(u128::from(number))), body, command)
+        ..Request::new(RequestId(Uuid::from_u128(u128::from(number))), &body, command)
     })
 }

@@ -112,7 +112,7 @@ fn encoded(protocol: &str, requests: &[&str]) -> BTreeMap<String, Bytes> {
     let mut messages = BTreeMap::new();
     for (number, json) in requests.iter().enumerate() {
         let request = crate::request(number as u64, json);
-        let parts = (protocol.encode)(&provider, &settings, now, &request.command).expect("a command it can say");
+        let parts = (protocol.encode)(&provider, &settings, now, &request).expect("a command it can say");
         for part in parts {
             // Two kinds of order may share a file type, and thereby a name.
             let known = messages.contains_key(&part.title);

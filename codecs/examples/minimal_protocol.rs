@@ -45,8 +45,8 @@ const PROTOCOL: Protocol = Protocol {
     },
     platform: |_, stock| Ok(Box::new(LinePlatform::new(stock))),
     decode: |_, _, bytes| Ok(bytes.split_inclusive(|byte| *byte == b'\n').map(dissect).collect()),
-    encode: |_, _, _, command| Ok(vec![Encoded { title: "line".into(), bytes: line(1, command)?.into() }]),
-    demo: Demo { settings: "", services: &[], cards: &[], requests: "", refused: 0 },
+    encode: |_, _, _, request| Ok(vec![Encoded { title: "line".into(), bytes: line(1, &request.command)?.into() }]),
+    demo: Demo { connection: "", settings: "", services: &[], cards: &[], requests: "", refused: 0 },
 };
 
 // ---- settings: what an operator can set
@@ -143,7 +143,8 @@ impl Rules for LineRules {
         &self.0
     }
 
-    fn check(&self, command: &Command) -> Result<(), Refusal> {
+    fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let command = &request.command;
         line(0, command).map(drop)
     }
 }
@@ -307,7 +308,7 @@ impl Adapter for LineAdapter {
             Input::Closed(_, why) => self.lost(now, why),
             Input::Deadline => self.time_passed(now),
             // No effect of this protocol has a result.
-            Input::Done(..) => {}
+            Input::Done(..) | Input::Called(..) => {}
         }
     }
 
@@ -335,7 +336,7 @@ impl LinePlatform {
     fn new(stock: &Stock) -> Self {
         let cards = stock.cards.iter().map(|card| (card.clone(), Card::default())).collect();
         Self {
-            holdings: Holdings { cards, applied: 0 },
+            holdings: Holdings { cards, ..Holdings::default() },
             faults: VecDeque::new(),
             inbox: Vec::new(),
             effects: EffectId(0),
@@ -382,7 +383,7 @@ impl Platform for LinePlatform {
                 }
             }
             Input::Closed(..) => self.inbox.clear(),
-            Input::Start | Input::Connected(_) | Input::Done(..) | Input::Deadline => {}
+            Input::Start | Input::Connected(_) | Input::Done(..) | Input::Called(..) | Input::Deadline => {}
         }
     }
 
@@ -446,7 +447,7 @@ fn submission(id: u64, now: Now, json: &str) -> Submission {
     let request = Request {
         number: id,
         created: now.wall,
-        ..Request::new(RequestId(uuid::Uuid::from_u128(id.into())), body, command)
+        ..Request::new(RequestId(uuid::Uuid::from_u128(id.into())), &body, command)
     };
     Submission { id: SubmissionId(id), request: Arc::new(request), resume: None }
 }
@@ -476,9 +477,8 @@ fn play() -> Vec<Verdict> {
         }
         let json = format!(r#"{{"provider":"p","command":"refresh_services","smartcard":"{card}"}}"#);
         let submission = submission(id, now, &json);
-        let command = &submission.request.command;
-        rules.capabilities().check(command, &provider.services).expect("a command it can do");
-        rules.check(command).expect("a command it can say");
+        rules.capabilities().check(&submission.request, &provider.services).expect("a command it can do");
+        rules.check(&submission.request).expect("a command it can say");
         adapter.submit(now, submission);
         let (more, due) = settle(&mut *adapter, &mut *platform, now);
         events.extend(more);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headgate_core::Now;
 use headgate_core::adapter::{Adapter, Rules};
-use headgate_core::command::Command;
 use headgate_core::platform::Platform;
 use headgate_core::provider::Provider;
+use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
@@ -49,14 +49,17 @@ pub struct Protocol {
     pub decode: fn(settings: &Value, name: Option<&str>, bytes: &[u8]) -> Result<Vec<Dissection>, SettingsError>,
     /// What `headgate demo` shows of it.
     pub demo: Demo,
-    /// Writes a command as the messages that would carry it, without sending them.
+    /// Writes a request as the messages that would carry it, without sending them: the first of them, where
+    /// the others depend on answers.
     pub encode:
-        fn(provider: &Provider, settings: &Value, now: Now, command: &Command) -> Result<Vec<Encoded>, EncodeError>,
+        fn(provider: &Provider, settings: &Value, now: Now, request: &Request) -> Result<Vec<Encoded>, EncodeError>,
 }
 
 /// What `headgate demo` shows of a protocol. The demo's provider has the protocol's name.
 #[derive(Clone, Copy, Debug)]
 pub struct Demo {
+    /// What stands under `connection` beside the address, as TOML: credentials.
+    pub connection: &'static str,
     /// Settings that make it quick, as the TOML that stands under `settings`.
     pub settings: &'static str,
     /// The CRM's services and the platform's ids.
@@ -76,6 +79,8 @@ pub enum Transport {
     Stream,
     /// Files in directories: local, FTP, FTPS, SFTP.
     Files,
+    /// Calls over HTTP and HTTPS.
+    Http,
 }
 
 /// The gateway's side of one provider.

@@ -36,8 +36,8 @@ use bytes::Bytes;
 
 use crate::body::Refusal;
 use crate::capabilities::Capabilities;
-use crate::command::Command;
 use crate::failure::{Failure, Sent};
+use crate::http::{CallId, HttpAnswer, HttpCall, HttpError, HttpReply, HttpRequest};
 use crate::outcome::Outcome;
 use crate::request::Request;
 use crate::text::PlatformReference;
@@ -71,12 +71,12 @@ pub trait Rules: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Checks what only this protocol knows: the form of a card number, its character set.
+    /// Checks what only this protocol knows: the form of a card number or an account number, its character set.
     /// [`Capabilities::check`] has already passed.
     ///
     /// # Errors
     /// A [`Refusal`] that names the field at fault.
-    fn check(&self, command: &Command) -> Result<(), Refusal>;
+    fn check(&self, request: &Request) -> Result<(), Refusal>;
 }
 
 /// A command to carry out, once.
@@ -124,6 +124,8 @@ pub enum Input<'a> {
     Closed(LinkId, &'a str),
     /// An effect is done.
     Done(EffectId, Done),
+    /// On the platform's side: a call came. Answered by [`Effect::Reply`].
+    Called(CallId, HttpRequest),
     /// The deadline of the last [`Output::Wait`] has passed.
     Deadline,
 }
@@ -152,6 +154,10 @@ pub enum Effect {
     Close(LinkId),
     /// Do this with a file. Answered by [`Done::File`].
     File(FileCall),
+    /// Make this HTTP call. Answered by [`Done::Http`]. Calls run side by side, in any order.
+    Http(HttpCall),
+    /// On the platform's side: answer a call that came. Not answered.
+    Reply(CallId, HttpReply),
     /// Record durably which reference each submission is about to be sent under. Answered by
     /// [`Done::Recorded`], and only then may it be sent.
     Record(Vec<(SubmissionId, PlatformReference)>),
@@ -165,6 +171,8 @@ impl fmt::Debug for Effect {
             Self::Send(link, bytes) => write!(f, "Send({}, <{} bytes>)", link.0, bytes.len()),
             Self::Close(link) => write!(f, "Close({})", link.0),
             Self::File(call) => fmt::Debug::fmt(call, f),
+            Self::Http(call) => write!(f, "Http({call:?})"),
+            Self::Reply(call, reply) => write!(f, "Reply({}, {reply:?})", call.0),
             Self::Record(references) => write!(f, "Record({references:?})"),
         }
     }
@@ -229,6 +237,8 @@ impl fmt::Debug for FileCall {
 pub enum Done {
     /// A file call ended.
     File(Result<FileAnswer, FileError>),
+    /// A HTTP call ended.
+    Http(Result<HttpAnswer, HttpError>),
     /// [`Effect::Record`] is on disk.
     Recorded,
 }

@@ -7,8 +7,9 @@ use std::ops::RangeInclusive;
 use serde::Serialize;
 
 use crate::body::Refusal;
-use crate::command::{Command, CommandKind, MessageKind};
+use crate::command::{Audience, Command, CommandKind, MessageKind};
 use crate::provider::ServiceMap;
+use crate::request::Request;
 
 /// What a provider can do. Built once by its protocol from the profile and the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -31,6 +32,8 @@ pub struct CommandRules {
     pub smartcards: Count,
     /// How many set-top boxes it takes.
     pub stbs: Count,
+    /// Whether the request must name the subscription, or its account at the platform.
+    pub account: bool,
     /// Whether sending it twice does what sending it once does.
     pub safe_to_repeat: bool,
     /// Whether the vendor's wire form is known, or only our profile's guess.
@@ -45,6 +48,7 @@ impl CommandRules {
             services: Count::NONE,
             smartcards: Count::NONE,
             stbs: Count::NONE,
+            account: false,
             safe_to_repeat: true,
             confirmed: false,
         }
@@ -68,6 +72,13 @@ impl CommandRules {
     #[must_use]
     pub const fn stbs(mut self, count: Count) -> Self {
         self.stbs = count;
+        self
+    }
+
+    /// The same for an account: the request must name it.
+    #[must_use]
+    pub const fn account(mut self) -> Self {
+        self.account = true;
         self
     }
 
@@ -133,7 +144,7 @@ impl fmt::Display for Count {
     }
 }
 
-/// How long the text of a message may be, and in what it is counted.
+/// Whom messages reach, how long their text may be, and in what it is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct MessageLimits {
     /// Most bytes of a mail, as encoded for the platform; absent: no mail.
@@ -142,9 +153,27 @@ pub struct MessageLimits {
     pub bark: Option<usize>,
     /// Most bytes of a repeating bark, likewise; absent: no repeating barks.
     pub repeating_bark: Option<usize>,
+    /// Whether one message reaches every device of an account.
+    pub to_subscriber: bool,
+    /// Whether one message reaches every holder of a service.
+    pub to_holders: bool,
+    /// Whether one message reaches a part of the network.
+    pub to_region: bool,
+    /// Whether one message reaches every device.
+    pub to_everybody: bool,
 }
 
 impl MessageLimits {
+    const fn reaches(&self, audience: &Audience) -> bool {
+        match audience {
+            Audience::Devices => true,
+            Audience::Subscriber => self.to_subscriber,
+            Audience::HoldersOf(_) => self.to_holders,
+            Audience::Region(_) => self.to_region,
+            Audience::Everybody => self.to_everybody,
+        }
+    }
+
     fn of(&self, kind: &MessageKind) -> Option<usize> {
         match kind {
             MessageKind::Mail => self.mail,
@@ -163,7 +192,8 @@ impl Capabilities {
     ///
     /// # Errors
     /// A [`Refusal`] that names the field at fault.
-    pub fn check(&self, command: &Command, services: &ServiceMap) -> Result<(), Refusal> {
+    pub fn check(&self, request: &Request, services: &ServiceMap) -> Result<(), Refusal> {
+        let command = &request.command;
         let kind = command.kind();
         let Some(rules) = self.commands.get(&kind) else {
             let supported = self.commands.keys().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
@@ -173,22 +203,37 @@ impl Capabilities {
                 format!("this provider does not support {kind}; it supports {supported}"),
             ));
         };
+        let audience = command.audience();
+        if (rules.account || audience == Some(&Audience::Subscriber)) && request.account_number().is_none() {
+            return Err(Refusal::new("subscription", "missing_field", "name the subscription, or its account"));
+        }
         let listed = command.services();
-        if !matches!(command.services_are_all(), Some(true)) {
+        if !matches!(command.services_are_all(), Some(true)) && audience.is_none() {
             count(listed.len(), rules.services, "services")?;
         }
         if let Some(devices) = command.devices() {
-            count(devices.smartcards.len(), rules.smartcards, "smartcards")?;
-            count(devices.stbs.len(), rules.stbs, "stbs")?;
+            let named = matches!(audience, None | Some(Audience::Devices));
+            let [smartcards, stbs] = if named { [rules.smartcards, rules.stbs] } else { [Count::NONE; 2] };
+            count(devices.smartcards.len(), smartcards, "smartcards")?;
+            count(devices.stbs.len(), stbs, "stbs")?;
         }
         for (index, service) in listed.iter().enumerate() {
             if services.ca_id(service).is_none() {
+                let field =
+                    if audience.is_some() { "message/to/holders_of".to_owned() } else { format!("services/{index}") };
                 let detail =
                     format!("service {service:?} has no CA ID at this provider; add it under the provider's services");
-                return Err(Refusal::new(format!("services/{index}"), "unknown_service", detail));
+                return Err(Refusal::new(field, "unknown_service", detail));
             }
         }
         if let Command::SendMessage { message, .. } = command {
+            if !self.messages.reaches(&message.audience) {
+                return Err(Refusal::new(
+                    "message/to",
+                    "unsupported_message",
+                    "this provider can not reach them at once",
+                ));
+            }
             let Some(limit) = self.messages.of(&message.kind) else {
                 return Err(Refusal::new(
                     "message/kind",
@@ -217,6 +262,14 @@ impl Capabilities {
 }
 
 impl Command {
+    /// Who sees it, if it is a message.
+    const fn audience(&self) -> Option<&Audience> {
+        match self {
+            Self::SendMessage { message, .. } => Some(&message.audience),
+            _ => None,
+        }
+    }
+
     /// Whether it means all services held; nothing if it takes no services.
     const fn services_are_all(&self) -> Option<bool> {
         match self {

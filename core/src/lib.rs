@@ -22,6 +22,7 @@ pub mod command;
 pub mod dispatch;
 pub mod engine;
 pub mod failure;
+pub mod http;
 pub mod outcome;
 pub mod platform;
 pub mod provider;

@@ -1,5 +1,6 @@
 //! How a command ended, and what the platform told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::text::{CaId, PlatformReference, Serial, ServiceCode};
+use crate::text::{AccountNumber, CaId, PersonalText, PlatformReference, Secret, Serial, ServiceCode};
 
 /// How one submission to an adapter ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,15 +64,74 @@ pub enum Answer {
     Pairings(Vec<Pairing>),
     /// Bytes as they came, hexadecimal where shown.
     Raw(RawAnswer),
-    /// Which services devices hold.
+    /// Which services devices or accounts hold.
     Services(Vec<HeldServices>),
+    /// What the platform knows of devices.
+    Devices(Vec<KnownDevice>),
+    /// What the platform knows of an account.
+    Subscriber(KnownSubscriber),
+    /// The credentials are good.
+    Authenticated(Authenticated),
 }
 
-/// One device's services.
+/// A device, as the platform knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct KnownDevice {
+    /// Its serial number, as the platform writes it.
+    pub serial: Serial,
+    /// Whether it may be used, where the platform tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The account it is under, where the platform tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountNumber>,
+    /// What it is paired with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired: Vec<Serial>,
+    /// What else the platform tells, by its own names. No secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, PersonalText>,
+}
+
+/// An account, as the platform knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct KnownSubscriber {
+    /// Its number.
+    pub account: AccountNumber,
+    /// Its state in the platform's own words, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The devices under it, where the platform tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Serial>,
+    /// The services it holds, where the platform tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<HeldService>,
+    /// What else the platform tells, by its own names. No secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, PersonalText>,
+}
+
+/// Credentials that are good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Authenticated {
+    /// The account they are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountNumber>,
+    /// What proves it to third parties, where there is such a token. Shown to the CRM that asked, to nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+}
+
+/// What one device, or one account, holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldServices {
     /// The smartcard, as the platform writes it.
-    pub smartcard: Serial,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smartcard: Option<Serial>,
+    /// The account, where services belong to accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountNumber>,
     /// What it holds; empty: not authorised for anything.
     pub services: Vec<HeldService>,
 }
@@ -90,6 +150,9 @@ pub struct HeldService {
     /// Until when, where the platform tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
+    /// Switched off for a while, where the platform tells it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 /// One smartcard and the boxes it works in.

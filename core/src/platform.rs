@@ -77,6 +77,12 @@ pub enum Fault {
     Throttle,
     /// Refuse the next login or session opening.
     RefuseLogin,
+    /// Forget every session: whoever uses one is refused until the next login.
+    LoseSessions,
+    /// Do it, and answer with an error of the server (HTTP 500) in a form nobody expects.
+    ServerError,
+    /// Do it, and answer with far more than anybody takes.
+    Oversized,
 }
 
 impl Fault {
@@ -95,8 +101,56 @@ impl Fault {
 pub struct Holdings {
     /// Every card the platform knows, by number.
     pub cards: BTreeMap<String, Card>,
+    /// Every account the platform knows, by number, where it has accounts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<String, Account>,
+    /// The messages shown to everybody, or to a part of the network, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub broadcasts: Vec<String>,
+    /// How many logins were granted, where there are logins.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub logins: u64,
     /// How many requests changed something or were refused, for counting repeats.
     pub applied: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// One account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Its state in the platform's own words; empty: it has none but being there.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub state: String,
+    /// The devices under it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub devices: BTreeSet<String>,
+    /// What it may show on every device, by the platform's id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, Holding>,
+    /// Its PIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+    /// What the platform was told of the subscriber, by the platform's own names. No passwords.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// The messages shown, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<String>,
+    /// How often its sessions were ended.
+    #[serde(skip_serializing_if = "is_u32_zero")]
+    pub sessions_removed: u32,
+    /// The uses that were granted, by the CRM's id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub usages: BTreeMap<String, String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_u32_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One card.

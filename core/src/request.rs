@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::body::RequestBody;
 use crate::command::Command;
-use crate::text::{ProviderName, Reference, SubscriptionNumber};
+use crate::text::{AccountNumber, ProviderName, Reference, SubscriptionNumber};
 
 /// The id of a request: a UUID of version 7, made by the driver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -52,6 +52,8 @@ pub struct Request {
     pub provider: ProviderName,
     /// Whose it is. Requests of one subscription go out one after the other, in order.
     pub subscription: Option<SubscriptionNumber>,
+    /// The platform's number of the account, where it is not the subscription's.
+    pub account: Option<AccountNumber>,
     /// What to do.
     pub command: Command,
     /// How urgent it is.
@@ -78,18 +80,19 @@ impl Request {
     /// The request that `body` makes, `command` being its [`RequestBody::command`]: without a number yet, from
     /// [`Source::Api`], accepted when `id` was made, with no JSON to keep and no key.
     #[must_use]
-    pub fn new(id: RequestId, body: RequestBody, command: Command) -> Self {
+    pub fn new(id: RequestId, body: &RequestBody, command: Command) -> Self {
         Self {
             id,
             number: 0,
-            provider: body.provider,
-            subscription: body.subscription,
+            provider: body.provider.clone(),
+            subscription: body.subscription.clone(),
+            account: body.account.clone(),
             command,
             priority: body.priority,
             process: body.process,
             not_before: body.not_before,
             expires: body.expires,
-            reference: body.reference,
+            reference: body.reference.clone(),
             source: Source::Api,
             created: id.made_at(),
             body: Body::default(),
@@ -108,6 +111,13 @@ pub struct Idempotency {
 }
 
 impl Request {
+    /// The platform's number of the account: the request's own, or else the subscription's.
+    #[must_use]
+    pub fn account_number(&self) -> Option<&str> {
+        let own = self.account.as_ref().map(AccountNumber::as_str);
+        own.or_else(|| self.subscription.as_ref().map(SubscriptionNumber::as_str))
+    }
+
     /// What must go out one after the other: the subscription, or else the device; requests
     /// with neither are not ordered.
     #[must_use]

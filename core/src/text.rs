@@ -122,6 +122,15 @@ bounded_text! {
     Serial, 64, hidden
 }
 bounded_text! {
+    /// The platform's number of an account, where it is not the subscription's. Subscriber data: `Debug` shows only
+    /// its length.
+    AccountNumber, 64, hidden
+}
+bounded_text! {
+    /// Something personal: a name, an address. Subscriber data: `Debug` shows only its length.
+    PersonalText, 256, hidden
+}
+bounded_text! {
     /// The CRM's own reference of a request, given back with its outcome.
     Reference, 128, shown
 }

@@ -87,7 +87,7 @@ fn request(number: u64) -> anyhow::Result<Arc<Request>> {
     );
     let body: RequestBody = serde_json::from_str(&json)?;
     let command = body.command()?;
-    Ok(Arc::new(Request { number, body: Body(json.into()), ..Request::new(RequestId(Uuid::now_v7()), body, command) }))
+    Ok(Arc::new(Request { number, body: Body(json.into()), ..Request::new(RequestId(Uuid::now_v7()), &body, command) }))
 }
 
 fn finish(request: &Request) -> Change {

@@ -11,7 +11,6 @@ use headgate_codecs::registry::{self, Protocol};
 use headgate_core::adapter::Rules;
 use headgate_core::body::{Refusal, RequestBody};
 use headgate_core::capabilities::Capabilities;
-use headgate_core::command::Command;
 use headgate_core::dispatch::BreakerState;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::Engine;
@@ -123,14 +122,9 @@ impl Gateway {
     /// [`AcceptError`]: then nothing was stored.
     pub async fn accept(&self, body: RequestBody, raw: Bytes, origin: Origin) -> Result<Accepted, AcceptError> {
         let provider = self.inner.running(&body.provider).ok_or_else(|| self.inner.unknown(&body.provider))?;
-        let command = provider.check(&body).inspect_err(|_| provider.metrics.refused())?;
         let id = RequestId(Uuid::now_v7());
-        let request = Request {
-            source: origin.source,
-            body: Body(raw),
-            idempotency: origin.idempotency,
-            ..Request::new(id, body, command)
-        };
+        let request = provider.check(id, &body).inspect_err(|_| provider.metrics.refused())?;
+        let request = Request { source: origin.source, body: Body(raw), idempotency: origin.idempotency, ..request };
         let (accepted, stored) = oneshot::channel();
         let (finish, ended) = oneshot::channel();
         let offer = Message::Offer(Box::new(Offer { request, accepted, finish }));
@@ -329,12 +323,12 @@ async fn drain_all(providers: Vec<Arc<Running>>, limit: Duration) {
 }
 
 impl Running {
-    /// What a request asks for, if this provider can do it.
-    fn check(&self, body: &RequestBody) -> Result<Command, Refusal> {
-        let command = body.command()?;
-        let checked = self.rules.capabilities().check(&command, &self.config.services);
-        checked.and_then(|()| self.rules.check(&command)).map_err(|refusal| body.locate(refusal))?;
-        Ok(command)
+    /// The request that a body makes, if this provider can do what it asks for.
+    fn check(&self, id: RequestId, body: &RequestBody) -> Result<Request, Refusal> {
+        let request = Request::new(id, body, body.command()?);
+        let checked = self.rules.capabilities().check(&request, &self.config.services);
+        checked.and_then(|()| self.rules.check(&request)).map_err(|refusal| body.locate(refusal))?;
+        Ok(request)
     }
 
     /// Has it end what is on its way, and waits; gives up after `limit`.

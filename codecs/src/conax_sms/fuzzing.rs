@@ -120,7 +120,7 @@ const REFERENCES: [&str; 4] =
 fn submission(id: SubmissionId, body: &str, script: &mut Script<'_>) -> Option<Submission> {
     let body: RequestBody = serde_json::from_str(body).ok()?;
     let command = body.command().ok()?;
-    let request = Request { number: id.0, ..Request::new(RequestId(Default::default()), body, command) };
+    let request = Request { number: id.0, ..Request::new(RequestId(Default::default()), &body, command) };
     let resume = REFERENCES.get(usize::from(script.byte() % 8)).and_then(|text| PlatformReference::new(text).ok());
     Some(Submission { id, request: Arc::new(request), resume })
 }

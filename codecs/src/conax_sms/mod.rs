@@ -21,9 +21,9 @@ mod transcript_tests;
 use std::sync::Arc;
 
 use headgate_core::Now;
-use headgate_core::command::Command;
 use headgate_core::platform::Platform;
 use headgate_core::provider::Provider;
+use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::registry::{Demo, EncodeError, Encoded, Opened, Protocol, SettingsError, Stock, Transport};
@@ -46,6 +46,7 @@ pub const PROTOCOL: Protocol = Protocol {
     platform: open_platform,
     decode: dissect::decode,
     demo: Demo {
+        connection: "",
         settings: "flush_interval = \"100ms\"\npoll_interval = \"50ms\"\nidle_poll_interval = \"1s\"\n",
         services: &[("BASIC", "41"), ("FILM", "43"), ("SPORT", "42")],
         cards: &["01450000001", "01450000002", "01450000003", "01450000004"],
@@ -67,7 +68,8 @@ fn open_platform(settings: &Value, stock: &Stock) -> Result<Box<dyn Platform>, S
 }
 
 /// The files a command would become, numbered from the first number of the range.
-fn encode(provider: &Provider, settings: &Value, now: Now, command: &Command) -> Result<Vec<Encoded>, EncodeError> {
+fn encode(provider: &Provider, settings: &Value, now: Now, request: &Request) -> Result<Vec<Encoded>, EncodeError> {
+    let command = &request.command;
     let site = Site::read(settings)?;
     let products = Products::new(&provider.services)?;
     let default = plan::default_period(&site, now.wall)

@@ -9,6 +9,7 @@ use headgate_core::body::Refusal;
 use headgate_core::capabilities::{Capabilities, CommandRules, Count, MessageLimits};
 use headgate_core::command::{self, Command, CommandKind, MessageKind, RawMessage};
 use headgate_core::provider::ServiceMap;
+use headgate_core::request::Request;
 use headgate_core::text::{CaId, Serial, ServiceCode};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -383,7 +384,8 @@ impl Rules for ConaxRules {
         &self.capabilities
     }
 
-    fn check(&self, command: &Command) -> Result<(), Refusal> {
+    fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let command = &request.command;
         // Any period does: what the request leaves open is filled in, and checked, when it goes out.
         let end = OrderTime::parse(b"999912312359").ok_or_else(|| Refusal::new("end", "out_of_range", ""))?;
         let start = OrderTime::parse(b"000101010000").unwrap_or(end);
@@ -407,6 +409,11 @@ fn capabilities(services: usize) -> Capabilities {
         (CommandKind::TestConnection, CommandRules::new().confirmed()),
         (CommandKind::Raw, CommandRules::new().unsafe_to_repeat()),
     ]);
-    let messages = MessageLimits { mail: Some(MAIL_LIMIT), bark: Some(BARK_LIMIT), repeating_bark: Some(BARK_LIMIT) };
+    let messages = MessageLimits {
+        mail: Some(MAIL_LIMIT),
+        bark: Some(BARK_LIMIT),
+        repeating_bark: Some(BARK_LIMIT),
+        ..MessageLimits::default()
+    };
     Capabilities { commands, messages, resumes: true }
 }

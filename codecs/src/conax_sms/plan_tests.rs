@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use headgate_core::adapter::Rules;
 use headgate_core::body::RequestBody;
-use headgate_core::command::Command;
+use headgate_core::request::{Request, RequestId};
 use headgate_core::{Now, Tick};
 use serde_json::{Value, json};
 
@@ -14,15 +14,16 @@ fn rules(settings: Value) -> ConaxRules {
     ConaxRules::new(Arc::new(Site::read(&settings).unwrap()), Arc::new(Products::new(&services()).unwrap()))
 }
 
-fn command(mut body: Value) -> Command {
+fn request(mut body: Value) -> Request {
     body["provider"] = "p".into();
-    serde_json::from_value::<RequestBody>(body).unwrap().command().unwrap()
+    let body: RequestBody = serde_json::from_value(body).unwrap();
+    Request::new(RequestId(Default::default()), &body, body.command().unwrap())
 }
 
 /// The field at fault; empty: accepted.
 fn refused(rules: &ConaxRules, body: Value) -> String {
-    let command = command(body);
-    let checked = rules.capabilities().check(&command, &services()).and_then(|()| rules.check(&command));
+    let request = request(body);
+    let checked = rules.capabilities().check(&request, &services()).and_then(|()| rules.check(&request));
     checked.err().map(|refusal| refusal.field.into_owned()).unwrap_or_default()
 }
 
@@ -108,9 +109,9 @@ fn a_command_is_written_as_the_files_it_becomes() {
         breaker: Default::default(),
     };
     let now = Now { tick: Tick::default(), wall: "2026-11-24T12:00:00Z".parse().unwrap() };
-    let command = command(json!({"command": "set_services", "services": ["KIDS"], "smartcard": "014500000119"}));
+    let request = request(json!({"command": "set_services", "services": ["KIDS"], "smartcard": "014500000119"}));
     let protocol = crate::registry::find("conax-sms").unwrap();
-    let files = (protocol.encode)(&provider, &json!({"line_end": "crlf"}), now, &command).unwrap();
+    let files = (protocol.encode)(&provider, &json!({"line_end": "crlf"}), now, &request).unwrap();
     let names: Vec<&str> = files.iter().map(|file| file.title.as_str()).collect();
     assert_eq!(names, ["cs000001.emm", "cs000002.emm", "ps000003.emm"]);
     let text =

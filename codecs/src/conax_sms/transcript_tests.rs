@@ -93,7 +93,7 @@ impl Player {
         let request = Arc::new(Request {
             number: self.submitted,
             created: self.now.wall,
-            ..Request::new(RequestId(Default::default()), body, command)
+            ..Request::new(RequestId(Default::default()), &body, command)
         });
         let resume = resume.map(|text| PlatformReference::new(text).unwrap());
         self.adapter.submit(self.now, Submission { id: SubmissionId(self.submitted), request, resume });

@@ -139,7 +139,7 @@ impl Adapter for SmsGateway {
             Input::Received(link, bytes) => self.received(now, link, bytes),
             Input::Closed(link, why) => self.closed(now, link, why),
             Input::Deadline => self.deadline_passed(now),
-            Input::Done(..) => {}
+            Input::Done(..) | Input::Called(..) => {}
         }
     }
 

@@ -59,6 +59,7 @@ pub(super) fn capabilities(profile: &Profile) -> Capabilities {
         mail: text_limit(profile, CommandName::Mail),
         bark: text_limit(profile, CommandName::Bark),
         repeating_bark: text_limit(profile, CommandName::RepeatingBark),
+        ..MessageLimits::default()
     };
     Capabilities { commands, messages, resumes: false }
 }

@@ -6,7 +6,7 @@ mod tests;
 use bytes::BytesMut;
 use headgate_core::Now;
 use headgate_core::adapter::Rules;
-use headgate_core::command::Command;
+use headgate_core::request::Request;
 use headgate_core::text::to_hex;
 
 use super::days::day_of;
@@ -46,9 +46,10 @@ pub fn decode(profile: &Profile, bytes: &[u8]) -> Vec<Dissection> {
 ///
 /// # Errors
 /// [`EncodeError::Refused`], if the profile can not say it.
-pub fn encode(speech: &Speech, now: Now, command: &Command) -> Result<Vec<Encoded>, EncodeError> {
-    speech.capabilities().check(command, speech.services())?;
-    speech.check(command)?;
+pub fn encode(speech: &Speech, now: Now, request: &Request) -> Result<Vec<Encoded>, EncodeError> {
+    speech.capabilities().check(request, speech.services())?;
+    speech.check(request)?;
+    let command = &request.command;
     let today = day_of(now.wall, &speech.checked.zone);
     (0..speech.parts(command))
         .map(|index| {

@@ -113,6 +113,7 @@ impl Run {
             number: self.submitted,
             provider,
             subscription: None,
+            account: None,
             command: Command::GetServices(Devices { smartcards: vec![card], stbs: Vec::new() }),
             priority: Priority::Regular,
             process: Process::Now,

@@ -42,10 +42,11 @@ pub const PROTOCOL: Protocol = Protocol {
     },
     platform: |settings, stock| Ok(Box::new(SimulatedGateway::new(Checked::read(settings)?, stock))),
     decode: |settings, _, bytes| Ok(dissect::decode(&Checked::read(settings)?.profile, bytes)),
-    encode: |provider, settings, now, command| {
-        dissect::encode(&Speech::new(Checked::read(settings)?, provider.services.clone()), now, command)
+    encode: |provider, settings, now, request| {
+        dissect::encode(&Speech::new(Checked::read(settings)?, provider.services.clone()), now, request)
     },
     demo: Demo {
+        connection: "",
         settings: "links = 2\n",
         services: &[("BASIC", "41"), ("FILM", "43"), ("SPORT", "42")],
         cards: &["0000004001", "0000004002", "0000004003", "0000004004"],

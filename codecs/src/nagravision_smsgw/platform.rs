@@ -272,7 +272,7 @@ impl Platform for SimulatedGateway {
             Input::Closed(link, _) => {
                 self.sessions.remove(&link);
             }
-            Input::Start | Input::Deadline | Input::Done(..) => {}
+            Input::Start | Input::Deadline | Input::Done(..) | Input::Called(..) => {}
         }
     }
 
@@ -295,8 +295,9 @@ impl Platform for SimulatedGateway {
 
     fn inject(&mut self, fault: Fault) -> Result<(), Fault> {
         let no_login = fault == Fault::RefuseLogin && self.checked.settings.user.is_none();
+        let no_http = matches!(fault, Fault::LoseSessions | Fault::ServerError | Fault::Oversized);
         let no_time = matches!(fault, Fault::Delay(_)) && fault.delay() > Duration::from_hours(1);
-        if no_login || no_time {
+        if no_login || no_http || no_time {
             return Err(fault);
         }
         self.faults.push_back(fault);

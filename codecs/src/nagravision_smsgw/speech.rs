@@ -9,6 +9,7 @@ use headgate_core::body::Refusal;
 use headgate_core::capabilities::Capabilities;
 use headgate_core::command::{Command, Devices, Entitlement, Message, MessageKind, Selection, Services};
 use headgate_core::provider::ServiceMap;
+use headgate_core::request::Request;
 use headgate_core::text::{CaId, Serial, ServiceCode};
 use jiff::civil::Date;
 
@@ -296,7 +297,8 @@ impl Rules for Speech {
     }
 
     /// Writes every message of the command and throws it away: what can be written can be sent.
-    fn check(&self, command: &Command) -> Result<(), Refusal> {
+    fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let command = &request.command;
         let mut scratch = BytesMut::with_capacity(256);
         for index in 0..self.parts(command) {
             let part = self.part(command, index, Date::ZERO)?;

@@ -41,7 +41,7 @@ pub(crate) fn submission(id: u64, json: &str) -> Submission {
     let json = json.replacen('{', r#"{"provider":"p","#, 1);
     let body: RequestBody = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json}: {error}"));
     let command = body.command().unwrap_or_else(|refusal| panic!("{json}: {refusal}"));
-    let request = Request { number: id, created: start().wall, ..Request::new(RequestId(uuid_of(id)), body, command) };
+    let request = Request { number: id, created: start().wall, ..Request::new(RequestId(uuid_of(id)), &body, command) };
     Submission { id: SubmissionId(id), request: Arc::new(request), resume: None }
 }
 

@@ -207,6 +207,7 @@ impl Dispatcher {
                     blame: Blame::Gateway,
                     retry: Retry::Later(None),
                     sent,
+                    parts: Vec::new(),
                 });
                 self.end(now, slot, State::Expired, Some(failure), None);
             }

@@ -354,6 +354,7 @@ impl Dispatcher {
             blame: Blame::Crm,
             retry: Retry::Later(None),
             sent,
+            parts: Vec::new(),
         };
         self.end(now, slot, State::Cancelled, Some(failure), None);
         Ok(())

@@ -74,7 +74,7 @@ impl Desk {
         Arc::new(Request {
             number: self.numbers,
             created: self.now.wall,
-            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), body, command)
+            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), &body, command)
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::Finish;
-use headgate_core::failure::{Blame, Failure, Retry, Sent};
+use headgate_core::failure::{Blame, FailedPart, Failure, Retry, Sent};
 use headgate_core::outcome::{Answer, Exchange};
 use headgate_core::request::{Priority, Process, RequestId, Source, State};
 use headgate_core::text::{PlatformReference, ProviderName, Reference, SubscriptionNumber, to_hex};
@@ -35,7 +35,7 @@ pub(super) struct View<'a> {
     pub(super) subscription: Option<&'a str>,
     /// What to do.
     pub(super) command: CommandKind,
-    /// The command's arguments as they were posted; a PIN and a raw payload read `***`.
+    /// The command's arguments as they were posted; PINs, passwords and a raw payload read `***`.
     pub(super) arguments: Arguments<'a>,
     /// How urgent it is.
     pub(super) priority: Priority,
@@ -100,6 +100,9 @@ pub(super) struct FailureView<'a> {
     retry: RetryView,
     /// Whether the platform may have acted.
     sent: Sent,
+    /// Which parts did not work, where a command has many and the platform did the others.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    parts: &'a [FailedPart],
 }
 
 /// Whether trying again can help.
@@ -289,16 +292,20 @@ impl<'a> FailureView<'a> {
                 Retry::Later(_) => RetryView::Later,
             },
             sent: failure.sent,
+            parts: &failure.parts,
         }
     }
 }
 
 impl<'a> ExchangeView<'a> {
-    /// The bytes of a PIN's conversation hold the PIN: nobody sees them. Those of a raw message may hold
+    /// The bytes of these conversations hold PINs, passwords or tokens: nobody sees them. Those of a raw message may hold
     /// anything: administrators see them.
     fn new(command: CommandKind, exchange: &'a Exchange, eyes: Eyes) -> Option<Self> {
         let allowed = match command {
-            CommandKind::SetPin => false,
+            CommandKind::SetPin
+            | CommandKind::CreateSubscriber
+            | CommandKind::UpdateSubscriber
+            | CommandKind::Authenticate => false,
             CommandKind::Raw => eyes.role >= Role::Admin,
             _ => true,
         };
@@ -308,7 +315,12 @@ impl<'a> ExchangeView<'a> {
 }
 
 fn visible(answer: Option<&Answer>, eyes: Eyes) -> Option<&Answer> {
-    answer.filter(|answer| !matches!(answer, Answer::Raw(_)) || eyes.role >= Role::Admin)
+    answer.filter(|answer| match answer {
+        Answer::Raw(_) => eyes.role >= Role::Admin,
+        // It lets its bearer in: whoever may ask for it may see it.
+        Answer::Authenticated(_) => eyes.role >= Role::Crm,
+        _ => true,
+    })
 }
 
 /// A command's arguments: the members of a posted body that are not members of the view.
@@ -334,7 +346,8 @@ impl Serialize for Arguments<'_> {
         serializer.collect_map(members.iter().filter_map(|(name, value)| match &*name.0 {
             "provider" | "subscription" | "command" | "priority" | "process" | "reference" | "not_before"
             | "expires" => None,
-            "pin" | "payload" => Some((&*name.0, Member::Masked)),
+            "pin" | "payload" | "password" => Some((&*name.0, Member::Masked)),
+            "subscriber" => Some((&*name.0, Member::Within(value))),
             name => Some((name, Member::Shown(value))),
         }))
     }
@@ -344,6 +357,8 @@ impl Serialize for Arguments<'_> {
 enum Member<'a> {
     Masked,
     Shown(&'a RawValue),
+    /// An object, some of whose members are masked.
+    Within(&'a RawValue),
 }
 
 impl Serialize for Member<'_> {
@@ -351,6 +366,13 @@ impl Serialize for Member<'_> {
         match self {
             Self::Masked => serializer.serialize_str("***"),
             Self::Shown(value) => value.serialize(serializer),
+            Self::Within(value) => {
+                let members: BTreeMap<Name<'_>, &RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+                serializer.collect_map(members.iter().map(|(name, value)| match &*name.0 {
+                    "pin" | "password" => (&*name.0, Member::Masked),
+                    name => (name, Member::Shown(value)),
+                }))
+            }
         }
     }
 }

@@ -241,6 +241,7 @@ async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation
     let simulation = match protocol.transport {
         Transport::Stream => simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
         Transport::Files => simulate::files::serve(platform, &home.join(protocol.name)).await,
+        Transport::Http => simulate::http::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
     };
     simulation.map_err(|error| Failure::new(format!("{} can not be simulated: {error}", protocol.title)))
 }
@@ -249,9 +250,10 @@ async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation
 fn provider(protocol: &Protocol, simulation: &Simulation, home: &Path) -> String {
     let Protocol { name, demo, .. } = protocol;
     let services: String = demo.services.iter().map(|(code, id)| format!("{code} = \"{id}\"\n")).collect();
-    let connection = match simulation.address() {
-        Some(address) => format!("address = \"{address}\""),
-        None => format!("directory = \"{}\"", home.join(name).display()),
+    let connection = match (protocol.transport, simulation.address()) {
+        (Transport::Http, Some(address)) => format!("url = \"http://{address}\"\n{}", demo.connection),
+        (_, Some(address)) => format!("address = \"{address}\""),
+        (_, None) => format!("directory = \"{}\"", home.join(name).display()),
     };
     format!(
         "\n[[provider]]\nname = \"{name}\"\nprotocol = \"{name}\"\n\n[provider.connection]\n{connection}\n\n\

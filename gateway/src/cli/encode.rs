@@ -6,6 +6,7 @@ use clap::Args;
 use headgate_codecs::registry::{EncodeError, Encoded, Protocol};
 use headgate_core::body::RequestBody;
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
+use headgate_core::request::{Request, RequestId};
 use headgate_core::text::{CaId, ProviderName, ServiceCode, to_hex};
 use headgate_core::{Now, Tick};
 use jiff::Timestamp;
@@ -127,12 +128,12 @@ fn encode(
     values: &Value,
     body: &RequestBody,
 ) -> Result<Vec<Encoded>, EncodeError> {
-    let command = body.command()?;
+    let request = Request::new(RequestId(uuid::Uuid::now_v7()), body, body.command()?);
     let rules = (protocol.open)(provider, values, 0)?.rules;
-    rules.capabilities().check(&command, &provider.services)?;
-    rules.check(&command)?;
+    rules.capabilities().check(&request, &provider.services)?;
+    rules.check(&request)?;
     let now = Now { tick: Tick::default(), wall: Timestamp::now() };
-    (protocol.encode)(provider, values, now, &command)
+    (protocol.encode)(provider, values, now, &request)
 }
 
 fn print(message: &Encoded) {

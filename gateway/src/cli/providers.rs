@@ -202,6 +202,7 @@ fn protocols(json: bool) {
     let transport = |transport: Transport| match transport {
         Transport::Stream => "links (TCP, TLS)",
         Transport::Files => "files (directory, FTP, SFTP)",
+        Transport::Http => "calls (HTTP, HTTPS)",
     };
     if json {
         let list = registry::PROTOCOLS.iter().map(|protocol| {

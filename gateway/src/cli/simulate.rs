@@ -80,6 +80,7 @@ pub(super) enum Place {
 impl Simulate {
     pub(super) async fn run(self) -> Result<u8, Failure> {
         let home = self.directory.clone();
+        let transport = settings::protocol(&self.protocol)?.transport;
         let Plan { platform, place, faults } = self.plan()?;
         let simulation = match place {
             Place::Listen(address, tls) => {
@@ -88,9 +89,11 @@ impl Simulate {
                     .map(tls::server_config)
                     .transpose()
                     .map_err(|error| Failure::new(error.to_string()))?;
-                simulate::stream::listen(platform, address, tls)
-                    .await
-                    .map_err(|error| Failure::new(format!("can not listen on {address}: {error}")))?
+                let listening = match transport {
+                    Transport::Http => simulate::http::listen(platform, address, tls).await,
+                    _ => simulate::stream::listen(platform, address, tls).await,
+                };
+                listening.map_err(|error| Failure::new(format!("can not listen on {address}: {error}")))?
             }
             Place::Directory(home) => simulate::files::serve(platform, &home)
                 .await
@@ -131,13 +134,13 @@ impl Simulate {
 
     fn place(&self, protocol: &Protocol) -> Result<Place, Failure> {
         match (protocol.transport, self.listen, &self.directory) {
-            (Transport::Stream, Some(address), _) => {
+            (Transport::Stream | Transport::Http, Some(address), _) => {
                 let files = self.tls_certificate.clone().zip(self.tls_key.clone());
                 let tls = files.map(|(certificate, key)| ServerTls { certificate, key, client_ca: None });
                 Ok(Place::Listen(address, tls))
             }
             (Transport::Files, _, Some(directory)) => Ok(Place::Directory(directory.clone())),
-            (Transport::Stream, None, _) => Err(Failure::new(format!("{} works over links", protocol.name))
+            (Transport::Stream | Transport::Http, None, _) => Err(Failure::new(format!("{} listens", protocol.name))
                 .help("say where to listen, as in --listen 127.0.0.1:9001")),
             (Transport::Files, _, None) => Err(Failure::new(format!("{} works over files", protocol.name))
                 .help("name the platform's home directory with --directory")),

@@ -20,6 +20,11 @@ pub(super) const fn example(transport: Transport) -> &'static str {
             "[provider.connection]\n",
             "address = \"127.0.0.1:9001\"\n",
         ),
+        Transport::Http => concat!(
+            "# Where the platform's web service is.\n",
+            "[provider.connection]\n",
+            "url = \"http://127.0.0.1:9001\"\n",
+        ),
         Transport::Files => concat!(
             "# The platform's home directory, where it is mounted on this machine.\n",
             "[provider.connection]\n",

@@ -25,6 +25,7 @@ impl Route {
         match transport {
             Transport::Stream => dialer(connection).map(Self::Stream),
             Transport::Files => files(connection).map(Self::Files),
+            Transport::Http => Err(ConnectionError::new("", "no HTTP yet")),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! One task owns the platform, and carries out its effects with the same drivers as the gateway's.
 
 pub mod files;
+pub mod http;
 pub mod stream;
 
 use std::net::SocketAddr;

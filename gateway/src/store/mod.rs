@@ -163,6 +163,7 @@ impl StoredRequest {
             number: self.number,
             provider: self.provider.clone(),
             subscription: self.subscription.clone(),
+            account: body.account,
             command,
             priority: self.priority,
             process: self.process,

@@ -305,15 +305,15 @@ impl<'a> World<'a> {
         let text = body.to_string();
         let parsed: RequestBody = serde_json::from_str(&text).expect("a body of the plan");
         let command = parsed.command().expect("a command of the plan");
-        self.rules.capabilities().check(&command, &self.provider.services).expect("a command the provider takes");
-        self.rules.check(&command).expect("a command the protocol takes");
         self.numbers += 1;
         let request = Arc::new(Request {
             number: self.numbers,
             created: self.now.wall,
             body: Body(Bytes::from(text)),
-            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), parsed, command)
+            ..Request::new(RequestId(Uuid::from_u128(u128::from(self.numbers))), &parsed, command)
         });
+        self.rules.capabilities().check(&request, &self.provider.services).expect("a command the provider takes");
+        self.rules.check(&request).expect("a command the protocol takes");
         if engine.offer(self.now, Arc::clone(&request)).is_ok() {
             self.requests.insert(place, request);
         }

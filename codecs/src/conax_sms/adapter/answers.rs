@@ -233,7 +233,7 @@ impl ConaxAdapter {
 
     fn held(&self, card: &CardStatus) -> Option<HeldServices> {
         let services = card.products.iter().filter_map(|product| self.held_service(product)).collect();
-        Some(HeldServices { smartcard: Serial::new(card.card.as_str()).ok()?, services })
+        Some(HeldServices { smartcard: Some(Serial::new(card.card.as_str()).ok()?), account: None, services })
     }
 
     /// Days become the first and the last minute of themselves.
@@ -245,7 +245,7 @@ impl ConaxAdapter {
             Some((code, ca_id)) => (Some(code.clone()), ca_id.clone()),
             None => (None, CaId::new(&status.product.value().to_string()).ok()?),
         };
-        Some(HeldService { code, ca_id, start: at(status.start, 0, 0), end: at(status.end, 23, 59) })
+        Some(HeldService { code, ca_id, start: at(status.start, 0, 0), end: at(status.end, 23, 59), suspended: false })
     }
 
     /// The platform took the whole file.

@@ -183,7 +183,7 @@ impl Adapter for ConaxAdapter {
                     self.called(now, call, done);
                 }
             }
-            Input::Deadline | Input::Connected(_) | Input::Received(..) | Input::Closed(..) => {}
+            _ => {}
         }
         self.tick(now);
     }
@@ -341,6 +341,7 @@ fn broken_answer(code: &'static str, text: &str) -> Failure {
         blame: Blame::Platform,
         retry: Retry::Later(None),
         sent: Sent::Maybe,
+        parts: Vec::new(),
     }
 }
 

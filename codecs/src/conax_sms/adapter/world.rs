@@ -119,6 +119,7 @@ impl World {
             number: self.next_id,
             provider: ProviderName::new("conax").unwrap(),
             subscription: None,
+            account: None,
             command,
             priority,
             process: Process::Now,

@@ -132,7 +132,7 @@ impl Platform for ConaxPlatform {
                     self.did(now, work, done);
                 }
             }
-            Input::Deadline | Input::Connected(_) | Input::Received(..) | Input::Closed(..) => {}
+            _ => {}
         }
         self.tick(now);
     }
@@ -168,9 +168,7 @@ impl Platform for ConaxPlatform {
                 self.faults.push_back(fault);
                 Ok(())
             }
-            Fault::CloseBefore | Fault::CloseInstead | Fault::CloseAfter | Fault::Throttle | Fault::RefuseLogin => {
-                Err(fault)
-            }
+            _ => Err(fault),
         }
     }
 }

@@ -235,7 +235,7 @@ fn told(speech: &Speech, command: &Command, index: usize, values: &Values<'_>) -
     match command {
         Command::GetServices(devices) => {
             let services = values.items_of(FieldName::Products).iter().filter_map(|item| held(speech, item)).collect();
-            Some(Told::Services(HeldServices { smartcard: card(devices)?, services }))
+            Some(Told::Services(HeldServices { smartcard: Some(card(devices)?), account: None, services }))
         }
         Command::GetPairing(devices) => {
             let boxes = values.items_of(FieldName::Stbs).iter();
@@ -254,5 +254,6 @@ fn held(speech: &Speech, item: &Values<'_>) -> Option<HeldService> {
         start: item.date_of(FieldName::BeginDate).and_then(|day| first_second(day, zone)),
         end: item.date_of(FieldName::EndDate).and_then(|day| last_second(day, zone)),
         ca_id,
+        suspended: false,
     })
 }

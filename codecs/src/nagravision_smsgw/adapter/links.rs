@@ -300,6 +300,7 @@ impl SmsGateway {
                 blame: Blame::Gateway,
                 retry: Retry::Later(None),
                 sent: Sent::No,
+                parts: Vec::new(),
             };
             return self.lose(now, slot, failure, true);
         }

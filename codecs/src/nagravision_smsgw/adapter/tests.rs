@@ -530,9 +530,9 @@ fn another_profile_makes_another_wire_form() {
         format!(r#"{{"command":"send_message","smartcard":"77","message":{{"kind":"mail","text":"{text}"}}}}"#)
     };
     let check = |text: &str| {
-        let command = submission(1, &mail(text)).request.command.clone();
+        let request = submission(1, &mail(text)).request;
         let services = provider(&[]).services;
-        opened.rules.capabilities().check(&command, &services).and_then(|()| opened.rules.check(&command))
+        opened.rules.capabilities().check(&request, &services).and_then(|()| opened.rules.check(&request))
     };
     assert_eq!(check("éééééééé"), Ok(()));
     assert_eq!(check("ééééééééé").unwrap_err().field, "message/text");

@@ -79,12 +79,12 @@ fn commands_are_written_without_being_sent() {
     let provider = provider(&[("BASIC", "101"), ("SPORT", "SPORT")]);
     let json = r#"{"command":"set_services","smartcard":"1","services":["BASIC","SPORT"]}"#;
     let request = submission(1, json).request;
-    let frames = (PROTOCOL.encode)(&provider, &json!({}), start(), &request.command).unwrap();
+    let frames = (PROTOCOL.encode)(&provider, &json!({}), start(), &request).unwrap();
     let titles: Vec<_> = frames.iter().map(|frame| frame.title.as_str()).collect();
     assert_eq!(titles, ["cancel_all", "add_products"]);
     let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.bytes.to_vec()).collect();
     let explained = (PROTOCOL.decode)(&json!({}), None, &bytes).unwrap();
     assert!(explained.iter().all(|dissection| dissection.broken.is_none()));
     let missing = submission(1, r#"{"command":"clear_pin"}"#).request;
-    assert!((PROTOCOL.encode)(&provider, &json!({}), start(), &missing.command).is_err());
+    assert!((PROTOCOL.encode)(&provider, &json!({}), start(), &missing).is_err());
 }

@@ -36,7 +36,7 @@ impl State {
     pub(super) fn new(stock: &Stock, zone: TimeZone) -> Self {
         let cards = stock.cards.iter().map(|number| (number.clone(), Card::default())).collect();
         Self {
-            holdings: Holdings { cards, applied: 0 },
+            holdings: Holdings { cards, ..Holdings::default() },
             every_card: stock.cards.is_empty(),
             products: stock.products.iter().cloned().collect(),
             card_of_stb: BTreeMap::new(),

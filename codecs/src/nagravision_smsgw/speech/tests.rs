@@ -14,9 +14,9 @@ fn add(service: &str) -> String {
 fn rules_name_the_field_at_fault() {
     let opened = (PROTOCOL.open)(&provider(&[("BASIC", "101")]), &json!({}), 1).unwrap();
     let refused = |json: &str| {
-        let command = &submission(1, json).request.command.clone();
-        let shared = opened.rules.capabilities().check(command, &provider(&[("BASIC", "101")]).services);
-        let refusal = shared.and_then(|()| opened.rules.check(command)).expect_err(json);
+        let request = &submission(1, json).request;
+        let shared = opened.rules.capabilities().check(request, &provider(&[("BASIC", "101")]).services);
+        let refusal = shared.and_then(|()| opened.rules.check(request)).expect_err(json);
         (refusal.field.into_owned(), refusal.code)
     };
     assert_eq!(refused(&add("BASIC").replace(CARD, "SC1")), ("smartcards".into(), "does_not_fit"));
@@ -44,7 +44,7 @@ fn rules_name_the_field_at_fault() {
     )).unwrap();
     let opened = (PROTOCOL.open)(&provider(&[("BASIC", "101")]), &json!({"profile": profile}), 1).unwrap();
     let suspend = submission(1, &format!(r#"{{"command":"suspend","smartcard":"{CARD}"}}"#));
-    assert_eq!(opened.rules.check(&suspend.request.command).unwrap_err().field, "services");
+    assert_eq!(opened.rules.check(&suspend.request).unwrap_err().field, "services");
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(in crate::store) fn request_of(number: u64, json: &str) -> Request {
         number,
         created: at(i64::try_from(number % 1_000_000).unwrap()),
         body: Body(json.to_owned().into()),
-        ..Request::new(id, body, command)
+        ..Request::new(id, &body, command)
     }
 }
 

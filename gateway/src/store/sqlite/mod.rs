@@ -217,6 +217,7 @@ fn given_up(number: u64, sent: bool, why: &str) -> Unreadable {
         blame: Blame::Gateway,
         retry: Retry::Never,
         sent: if sent { Sent::Maybe } else { Sent::No },
+        parts: Vec::new(),
     };
     Unreadable { number, state: if sent { State::Unknown } else { State::Failed }, failure }
 }

@@ -5,14 +5,18 @@
 //! arguments are present and of the right type. Whether a *particular* provider can carry it out is
 //! checked against its [`crate::capabilities::Capabilities`].
 
+mod arguments;
+
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{Secret, Serial, ServiceCode};
+pub use self::arguments::{
+    Address, Audience, Credentials, Devices, DisableReason, Entitlement, Message, MessageKind, Period, RawMessage,
+    Selection, Services, Subscriber, Usage, UsageRef,
+};
+use crate::text::{Secret, ServiceCode};
 
 /// A command, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,23 @@ pub enum Command {
     Suspend(Selection),
     /// Undo [`Command::Suspend`].
     Resume(Selection),
+    /// Make the subscription's account at the platform. A repeat leaves it as it is, where the platform can tell.
+    CreateSubscriber(Subscriber),
+    /// Change what the platform keeps of the account; what is absent stays.
+    UpdateSubscriber(Subscriber),
+    /// Take the account away, with everything in it.
+    RemoveSubscriber,
+    /// Put devices under the subscription's account.
+    AddDevice(Devices),
+    /// Take devices out of the account; what they held goes.
+    RemoveDevice(Devices),
+    /// Put one device in another's place: what the old one held, the new one holds.
+    SwapDevice {
+        /// The device that goes.
+        devices: Devices,
+        /// The device that comes, of the same kind.
+        replacement: Devices,
+    },
     /// Make a device known to the platform and usable.
     EnableDevice(Devices),
     /// Stop a device from being used: stolen, lost, damaged.
@@ -76,6 +97,17 @@ pub enum Command {
     GetPairing(Devices),
     /// Ask what the platform knows of the devices. Changes nothing.
     GetDevice(Devices),
+    /// Ask what the platform knows of the account. Changes nothing.
+    GetSubscriber,
+    /// End the sessions that are open on the account's devices, or on these.
+    RemoveSessions(Devices),
+    /// Ask whether these credentials are good, and for a token that proves it, where the platform gives one.
+    /// Changes nothing.
+    Authenticate(Credentials),
+    /// Grant a use that is paid by itself: an event, a film.
+    AddUsage(Usage),
+    /// Take such a use back.
+    CancelUsage(UsageRef),
     /// Ask the platform whether it hears us. Changes nothing.
     TestConnection,
     /// The platform's own message, framed and correlated by the adapter; the answer comes back as it is.
@@ -93,6 +125,12 @@ impl Command {
             Self::RefreshServices(_) => CommandKind::RefreshServices,
             Self::Suspend(_) => CommandKind::Suspend,
             Self::Resume(_) => CommandKind::Resume,
+            Self::CreateSubscriber(_) => CommandKind::CreateSubscriber,
+            Self::UpdateSubscriber(_) => CommandKind::UpdateSubscriber,
+            Self::RemoveSubscriber => CommandKind::RemoveSubscriber,
+            Self::AddDevice(_) => CommandKind::AddDevice,
+            Self::RemoveDevice(_) => CommandKind::RemoveDevice,
+            Self::SwapDevice { .. } => CommandKind::SwapDevice,
             Self::EnableDevice(_) => CommandKind::EnableDevice,
             Self::DisableDevice { .. } => CommandKind::DisableDevice,
             Self::Pair(_) => CommandKind::Pair,
@@ -106,6 +144,11 @@ impl Command {
             Self::GetServices(_) => CommandKind::GetServices,
             Self::GetPairing(_) => CommandKind::GetPairing,
             Self::GetDevice(_) => CommandKind::GetDevice,
+            Self::GetSubscriber => CommandKind::GetSubscriber,
+            Self::RemoveSessions(_) => CommandKind::RemoveSessions,
+            Self::Authenticate(_) => CommandKind::Authenticate,
+            Self::AddUsage(_) => CommandKind::AddUsage,
+            Self::CancelUsage(_) => CommandKind::CancelUsage,
             Self::TestConnection => CommandKind::TestConnection,
             Self::Raw(_) => CommandKind::Raw,
         }
@@ -130,8 +173,20 @@ impl Command {
             | Self::Fingerprint { devices, .. }
             | Self::GetServices(devices)
             | Self::GetPairing(devices)
-            | Self::GetDevice(devices) => Some(devices),
-            Self::TestConnection | Self::Raw(_) => None,
+            | Self::GetDevice(devices)
+            | Self::AddDevice(devices)
+            | Self::RemoveDevice(devices)
+            | Self::SwapDevice { devices, .. }
+            | Self::RemoveSessions(devices) => Some(devices),
+            Self::AddUsage(usage) => Some(&usage.devices),
+            Self::CreateSubscriber(_)
+            | Self::UpdateSubscriber(_)
+            | Self::RemoveSubscriber
+            | Self::GetSubscriber
+            | Self::Authenticate(_)
+            | Self::CancelUsage(_)
+            | Self::TestConnection
+            | Self::Raw(_) => None,
         }
     }
 
@@ -141,22 +196,11 @@ impl Command {
         match self {
             Self::ActivateServices(e) | Self::SetServices(e) => &e.services,
             Self::DeactivateServices(s) | Self::Suspend(s) | Self::Resume(s) => s.services.listed(),
-            Self::RefreshServices(_)
-            | Self::EnableDevice(_)
-            | Self::DisableDevice { .. }
-            | Self::Pair(_)
-            | Self::AddToPairing(_)
-            | Self::Unpair(_)
-            | Self::SetPin { .. }
-            | Self::ResetPin(_)
-            | Self::ClearPin(_)
-            | Self::SendMessage { .. }
-            | Self::Fingerprint { .. }
-            | Self::GetServices(_)
-            | Self::GetPairing(_)
-            | Self::GetDevice(_)
-            | Self::TestConnection
-            | Self::Raw(_) => &[],
+            Self::AddUsage(usage) => std::slice::from_ref(&usage.service),
+            Self::SendMessage { message: Message { audience: Audience::HoldersOf(service), .. }, .. } => {
+                std::slice::from_ref(service)
+            }
+            _ => &[],
         }
     }
 }
@@ -200,6 +244,12 @@ command_kinds! {
     RefreshServices "refresh_services" change,
     Suspend "suspend" change,
     Resume "resume" change,
+    CreateSubscriber "create_subscriber" change,
+    UpdateSubscriber "update_subscriber" change,
+    RemoveSubscriber "remove_subscriber" change,
+    AddDevice "add_device" change,
+    RemoveDevice "remove_device" change,
+    SwapDevice "swap_device" change,
     EnableDevice "enable_device" change,
     DisableDevice "disable_device" change,
     Pair "pair" change,
@@ -213,6 +263,11 @@ command_kinds! {
     GetServices "get_services" query,
     GetPairing "get_pairing" query,
     GetDevice "get_device" query,
+    GetSubscriber "get_subscriber" query,
+    RemoveSessions "remove_sessions" change,
+    Authenticate "authenticate" query,
+    AddUsage "add_usage" change,
+    CancelUsage "cancel_usage" change,
     TestConnection "test_connection" query,
     Raw "raw" change,
 }
@@ -228,152 +283,5 @@ impl CommandKind {
 impl fmt::Display for CommandKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// Devices a command is about. Which and how many a command takes depends on the provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Devices {
-    /// Smartcards, by serial number.
-    pub smartcards: Vec<Serial>,
-    /// Set-top boxes, by serial number.
-    pub stbs: Vec<Serial>,
-}
-
-impl Devices {
-    /// The first one named, smartcards first: what orders requests that name no subscription.
-    #[must_use]
-    pub fn first(&self) -> Option<&Serial> {
-        self.smartcards.first().or_else(|| self.stbs.first())
-    }
-}
-
-/// Services to hold, on devices, for a period.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entitlement {
-    /// Which services; not empty, unless the whole list is set to nothing.
-    pub services: Vec<ServiceCode>,
-    /// On which devices.
-    pub devices: Devices,
-    /// From when to when.
-    pub period: Period,
-}
-
-/// Services held, on devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
-    /// Which services.
-    pub services: Services,
-    /// On which devices.
-    pub devices: Devices,
-}
-
-/// Some services, or all that are held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Services {
-    /// Every service the device holds.
-    All,
-    /// These; never empty.
-    These(Vec<ServiceCode>),
-}
-
-impl Services {
-    /// The services named one by one; empty for [`Services::All`].
-    #[must_use]
-    pub fn listed(&self) -> &[ServiceCode] {
-        match self {
-            Self::All => &[],
-            Self::These(services) => services,
-        }
-    }
-}
-
-/// From when to when; an end that is absent is filled in by the provider's settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Period {
-    /// First instant; absent: at once.
-    pub start: Option<Timestamp>,
-    /// Last instant; absent: the provider's default.
-    pub end: Option<Timestamp>,
-}
-
-/// Why a device is disabled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DisableReason {
-    /// It does not work.
-    Damaged,
-    /// Nobody knows where it is.
-    Lost,
-    /// Somebody took it.
-    Stolen,
-}
-
-impl DisableReason {
-    /// Its name in requests.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Damaged => "damaged",
-            Self::Lost => "lost",
-            Self::Stolen => "stolen",
-        }
-    }
-}
-
-/// A text for the screen.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Message {
-    /// How it is shown.
-    pub kind: MessageKind,
-    /// The words. Subscriber data: `Debug` shows only their length.
-    pub text: String,
-    /// When it is shown; absent: at once.
-    pub start: Option<Timestamp>,
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("kind", &self.kind)
-            .field("text", &format_args!("<{} characters>", self.text.chars().count()))
-            .field("start", &self.start)
-            .finish()
-    }
-}
-
-/// How a message is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageKind {
-    /// Laid into the receiver's mailbox.
-    Mail,
-    /// Shown over the picture.
-    Bark {
-        /// For how long; whole seconds.
-        duration: Duration,
-    },
-    /// Shown over the picture again and again.
-    RepeatingBark {
-        /// For how long each time; whole seconds.
-        duration: Duration,
-        /// How many times, at least one.
-        count: u8,
-        /// How far apart; whole seconds.
-        interval: Duration,
-    },
-}
-
-/// A message in the platform's own form.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RawMessage {
-    /// What goes into the adapter's frame.
-    pub payload: Bytes,
-    /// Whether the caller says that sending it twice does no harm.
-    pub safe_to_repeat: bool,
-}
-
-impl fmt::Debug for RawMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawMessage(<{} bytes>)", self.payload.len())
     }
 }
