@@ -1,5 +1,6 @@
 //! What the tests of several protocols share: both sides joined under a simulated clock, and transcripts.
 
+pub(crate) mod http_pair;
 pub(crate) mod pair;
 pub(crate) mod transcript;
 

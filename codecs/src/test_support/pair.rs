@@ -215,7 +215,8 @@ pub(crate) fn in_words(verdict: &Verdict) -> String {
     }
 }
 
-fn finished(event: &Event, id: u64) -> Option<&Outcome> {
+/// How a submission ended, if the event says so.
+pub(crate) fn finished(event: &Event, id: u64) -> Option<&Outcome> {
     match event {
         Event::Finished(finished, outcome) if *finished == SubmissionId(id) => Some(outcome),
         _ => None,

@@ -1,9 +1,11 @@
-//! XML documents from platforms, read without trusting them.
+//! XML documents from platforms, read without trusting them; those for platforms are written by [`write`].
 //!
 //! A document is read whole into [`Element`]s. Refused before or while reading: documents longer than
 //! the caller's limit, `DOCTYPE`, processing instructions, entities other than XML's own five, more
 //! than [`MAX_DEPTH`] levels and more than [`MAX_ATTRIBUTES`] attributes on one element. Names are
 //! compared as namespace and local name, never by prefix.
+
+pub mod write;
 
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
@@ -62,6 +64,37 @@ impl Element {
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|a| a.namespace.is_none() && a.name == name).map(|a| a.value.as_str())
+    }
+
+    /// Whether it has that namespace and local name.
+    #[must_use]
+    pub fn is(&self, namespace: Option<&str>, name: &str) -> bool {
+        self.name == name && self.namespace.as_deref() == namespace
+    }
+
+    /// The elements in it of that local name, in whatever namespace.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Self> {
+        self.children.iter().filter(move |child| child.name == name)
+    }
+
+    /// The one element in it of that local name, in whatever namespace.
+    ///
+    /// # Errors
+    /// That there is none, or that there are several, in words.
+    pub fn one(&self, name: &str) -> Result<&Self, String> {
+        self.at_most_one(name)?.ok_or_else(|| format!("<{}> has no <{name}>", self.name))
+    }
+
+    /// The one element in it of that local name, if there is one.
+    ///
+    /// # Errors
+    /// That there are several, in words.
+    pub fn at_most_one(&self, name: &str) -> Result<Option<&Self>, String> {
+        let mut all = self.children.iter().filter(|child| child.name == name);
+        match (all.next(), all.next()) {
+            (one, None) => Ok(one),
+            (_, Some(_)) => Err(format!("<{}> has several <{name}>", self.name)),
+        }
     }
 
     /// The first element in it of that local name, in whatever namespace.
