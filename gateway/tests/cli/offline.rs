@@ -79,7 +79,7 @@ fn simulate_tells_what_a_protocol_needs() {
     let files = headgate(&["simulate", "conax-sms", "--listen", "127.0.0.1:0"]).ends(2);
     assert!(files.err.contains("works over files") && files.err.contains("--directory"), "{files:#?}");
     let links = headgate(&["simulate", "nagravision-smsgw", "--directory", "/tmp"]).ends(2);
-    assert!(links.err.contains("works over links") && links.err.contains("--listen"), "{links:#?}");
+    assert!(links.err.contains("listens") && links.err.contains("--listen"), "{links:#?}");
     let fault = headgate(&["simulate", "conax-sms", "--directory", "/tmp", "--fault", "tantrum"]).ends(2);
     assert!(fault.err.contains("is no fault"), "{fault:#?}");
     let tls = headgate(&["simulate", "nagravision-smsgw", "--listen", "127.0.0.1:0", "--tls-certificate", "x"]).ends(2);
