@@ -14,7 +14,7 @@ use headgate_core::command::CommandKind;
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
 use headgate_core::request::State;
 use headgate_core::text::ProviderName;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

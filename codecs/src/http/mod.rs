@@ -10,6 +10,8 @@
 
 pub mod adapter;
 pub mod answer;
+#[cfg(test)]
+mod conformance;
 pub mod dialogue;
 pub mod dissect;
 pub mod form;
