@@ -16,6 +16,7 @@ pub mod backoff;
 pub mod conax_sms;
 pub mod dissect;
 pub mod framing;
+pub mod generic_provider;
 pub mod http;
 pub mod memory_files;
 pub mod nagravision_smsgw;

@@ -11,10 +11,10 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, nagravision_smsgw};
+use crate::{conax_sms, generic_provider, nagravision_smsgw};
 
 /// Every protocol, by name.
-pub static PROTOCOLS: &[Protocol] = &[conax_sms::PROTOCOL, nagravision_smsgw::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] = &[conax_sms::PROTOCOL, generic_provider::PROTOCOL, nagravision_smsgw::PROTOCOL];
 
 /// The protocol of that name.
 #[must_use]
@@ -81,6 +81,8 @@ pub enum Transport {
     Files,
     /// Calls over HTTP and HTTPS.
     Http,
+    /// Calls that come in: the platform's side asks the gateway for work.
+    Served,
 }
 
 /// The gateway's side of one provider.
