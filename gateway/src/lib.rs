@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod drive;
 pub mod gateway;
+mod listen;
 mod runner;
 pub mod simulate;
 pub mod store;

@@ -9,7 +9,6 @@ mod front;
 mod idempotency;
 mod intake;
 mod lines;
-mod listen;
 mod ndjson;
 mod openapi;
 mod order;
@@ -40,10 +39,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ApiKey, Server, ServerTls};
+use crate::listen::{Io, Listener};
 use auth::Keys;
 pub use front::Front;
 use idempotency::InFlight;
-use listen::{Io, Listener};
 use problem::{Kind, Problem};
 pub use tls::TlsError;
 
@@ -82,9 +81,13 @@ pub async fn serve<F: Front>(
     let (stream_tls, stream_settings) = stream_tls.map(watch::channel).unzip();
     let (keys, known_keys) = watch::channel(Arc::new(keys));
 
-    let http = Listener::bind(server.listen, http_settings, server.connections, server.read_timeout).await?;
+    let bind = async |address, tls| {
+        let bound = Listener::bind(address, tls, server.connections, server.read_timeout).await;
+        bound.map_err(|error| ServeError::Bind { address, error })
+    };
+    let http = bind(server.listen, http_settings).await?;
     let stream = match server.stream_listen {
-        Some(address) => Some(Listener::bind(address, stream_settings, server.connections, server.read_timeout).await?),
+        Some(address) => Some(bind(address, stream_settings).await?),
         None => None,
     };
     let api = Arc::new(Api {

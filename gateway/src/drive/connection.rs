@@ -21,9 +21,19 @@
 //!     home = "/site"
 //! "#)?;
 //! files.validate(Transport::Files)?;
+//!
+//! // Calls, over HTTPS.
+//! let calls: Connection = toml::from_str(r#"
+//!     url = "https://cas.example:8443/omi"
+//!     basic = { user = "sms", password = "secret" }
+//!     [tls]
+//!     pinned_sha256 = "7F:83:B1:65:7F:F1:FC:53:B9:2D:C1:81:48:A1:D6:5D:FC:2D:4B:1F:A3:D6:77:28:4A:DD:D2:00:12:6D:90:69"
+//! "#)?;
+//! calls.validate(Transport::Http)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,26 +45,56 @@ use serde::Deserialize;
 use super::route::Route;
 
 /// How a provider is reached. Which of these it needs follows from its protocol: one that speaks over
-/// links needs `address`; one that exchanges files needs exactly one of `directory`, `ftp` and `sftp`.
+/// links needs `address`; one that exchanges files needs exactly one of `directory`, `ftp` and `sftp`; one that
+/// makes HTTP calls needs `url`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Connection {
     /// Links: the platform's `host:port`, or several that are tried in this order whenever a link is
     /// opened. An IPv6 address stands in brackets: `[::1]:5000`.
     pub address: Option<OneOrMany>,
-    /// Links: how long opening one may take at each address, TLS included. Default 5 s.
+    /// Links and calls: how long opening a connection may take at each address, TLS included. Default 5 s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub connect_timeout: Duration,
-    /// Links: send small messages at once (`TCP_NODELAY`). Default true.
+    /// Links and calls: send small messages at once (`TCP_NODELAY`). Default true.
     pub nodelay: bool,
-    /// Links: after how long a silence the system asks whether the peer is still there; it is given up
-    /// after three unanswered questions, as far apart as a third of this. `0s` never asks. Default 60 s.
+    /// Links and calls: after how long a silence the system asks whether the peer is still there; it is given
+    /// up after three unanswered questions, as far apart as a third of this. `0s` never asks. Default 60 s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub keepalive: Duration,
-    /// Links: use TLS. Default: plain TCP.
+    /// Links: use TLS. Default: plain TCP. Calls: needed where a URL begins with `https:`.
     pub tls: Option<ClientTls>,
+    /// Calls: the platform's web service, as in `https://cas.example:8443/base/path`, or several. A call goes to
+    /// the one that worked last; if that can not be connected to, to the others in this order.
+    pub url: Option<OneOrMany>,
+    /// Calls: further web services of the platform, by the names that the protocol's page gives them. One that is
+    /// not here is at `url`.
+    pub endpoints: BTreeMap<String, OneOrMany>,
+    /// Calls: most calls at once, 1 to 65536; further ones wait in their order. Default 64.
+    pub connections: usize,
+    /// Calls: a connection that was not used for this long is closed. `0s`: each call has a connection of its
+    /// own. Default 30 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub idle: Duration,
+    /// Calls: how long an answer may take, from sending on until it is there whole, where the protocol does not
+    /// say otherwise. Default 30 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub call_timeout: Duration,
+    /// Calls: use HTTP/2 where the platform offers it, which it does by TLS (ALPN). Default true.
+    pub http2: bool,
+    /// Calls: identify ourselves with every call by a name and a password (`Authorization: Basic`).
+    pub basic: Option<Basic>,
+    /// Calls: identify ourselves with every call by a token (`Authorization: Bearer`).
+    pub bearer: Option<Secret>,
+    /// Calls: further header fields of every call, by name. A field that the protocol itself sends is not replaced.
+    pub headers: BTreeMap<String, Secret>,
+    /// Calls: send `basic`, `bearer` and `headers` to another machine without TLS, where everybody on the way can
+    /// read them. Default false.
+    pub allow_plain_credentials: bool,
     /// Files: the platform's home directory, where it is mounted on this machine.
     pub directory: Option<PathBuf>,
     /// Files: the platform's FTP server.
@@ -71,6 +111,16 @@ impl Default for Connection {
             nodelay: true,
             keepalive: Duration::from_secs(60),
             tls: None,
+            url: None,
+            endpoints: BTreeMap::new(),
+            connections: 64,
+            idle: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(30),
+            http2: true,
+            basic: None,
+            bearer: None,
+            headers: BTreeMap::new(),
+            allow_plain_credentials: false,
             directory: None,
             ftp: None,
             sftp: None,
@@ -134,7 +184,8 @@ impl OneOrMany {
 #[derive(Clone, Debug, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientTls {
-    /// The name the platform's certificate must have, where it differs from the host in `address`.
+    /// The name the platform's certificate must have, where it differs from the host in `address` or
+    /// `url`.
     /// Not looked at when only `pinned_sha256` is given.
     pub server_name: Option<String>,
     /// Authorities that may have signed the platform's certificate, PEM.
@@ -160,6 +211,16 @@ pub enum TlsVersion {
     /// TLS 1.3.
     #[serde(rename = "1.3")]
     V1_3,
+}
+
+/// A name and a password, for `Authorization: Basic`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// The account; without `:`.
+    pub user: String,
+    /// The account's password.
+    pub password: Secret,
 }
 
 /// An FTP server.

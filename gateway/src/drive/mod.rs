@@ -1,4 +1,4 @@
-//! Effects carried out: what an adapter asks for, done on real sockets and files.
+//! Effects carried out: what an adapter asks for, done on real sockets and files and by HTTP calls.
 //!
 //! [`Drivers`] belongs to the task that runs an engine. The task hands effects to
 //! [`Drivers::carry_out`], which never blocks; what comes of them arrives as [`DriverEvent`]s in the task's own
@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub(crate) mod file;
+mod http;
 mod link;
 mod route;
 pub(crate) mod stream;
@@ -17,11 +18,15 @@ use bytes::Bytes;
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileError, FileErrorKind, Input, LinkId};
 use headgate_core::failure::Sent;
-use tokio::sync::mpsc;
+use headgate_core::http::{CallId, HttpAnswer, HttpError, HttpReply};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use connection::{Connection, ConnectionError};
 use file::local::LocalDirectory;
 use file::{AnyTransport, FileTask};
+use http::{Answering, Calls};
 use route::Route;
 use stream::{Dialer, Links, Stream};
 
@@ -36,6 +41,8 @@ pub enum DriverEvent {
     Closed(Opening, String),
     /// A file call ended.
     File(EffectId, Result<FileAnswer, FileError>),
+    /// An HTTP call ended.
+    Http(EffectId, Result<HttpAnswer, HttpError>),
 }
 
 /// Names one opening of a link. An adapter may close a link and open it again under the same id while
@@ -55,8 +62,14 @@ pub struct Drivers<M> {
 }
 
 enum Way<M> {
-    Stream { dialer: Option<Arc<Dialer>>, links: Links<M> },
+    Stream {
+        dialer: Option<Arc<Dialer>>,
+        links: Links<M>,
+    },
     Files(FileTask),
+    Calls(Calls),
+    /// A simulated platform's.
+    Answering(Answering),
 }
 
 impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
@@ -68,6 +81,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
         let way = match Route::new(transport, connection)? {
             Route::Stream(dialer) => Way::Stream { dialer: Some(Arc::new(dialer)), links: Links::new(sink.clone()) },
             Route::Files(transport) => Way::Files(FileTask::spawn(transport, sink.clone())),
+            Route::Http(client) => Way::Calls(Calls::spawn(client, sink.clone())),
         };
         Ok(Self { way, sink })
     }
@@ -80,6 +94,21 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
     /// The drivers of a simulated platform that works on a directory.
     pub(crate) fn on_directory(directory: LocalDirectory, sink: mpsc::Sender<M>) -> Self {
         Self { way: Way::Files(FileTask::spawn(AnyTransport::Local(directory), sink.clone())), sink }
+    }
+
+    /// The drivers of a simulated platform that answers calls, which come by connections that `tasks` tracks and
+    /// that `kill` cuts: see [`Drivers::called`].
+    pub(crate) fn answering(tasks: TaskTracker, kill: CancellationToken, sink: mpsc::Sender<M>) -> Self {
+        Self { way: Way::Answering(Answering::new(tasks, kill)), sink }
+    }
+
+    /// Takes note of a call that came. What it is answered with goes to `reply`; that is dropped if there are no
+    /// calls here.
+    pub(crate) fn called(&mut self, reply: oneshot::Sender<HttpReply>) -> Option<CallId> {
+        match &mut self.way {
+            Way::Answering(answering) => Some(answering.called(reply)),
+            Way::Stream { .. } | Way::Files(_) | Way::Calls(_) => None,
+        }
     }
 
     /// Takes a stream that somebody opened as `link`.
@@ -104,9 +133,16 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             (Way::Stream { links, .. }, Effect::Send(link, bytes)) => links.send(link, bytes),
             (Way::Stream { links, .. }, Effect::Close(link)) => links.close(link),
             (Way::Files(files), Effect::File(call)) => files.call(id, call),
-            (Way::Stream { .. }, Effect::File(_)) => {
-                let text = "this provider is connected by links, not by files".to_owned();
+            (Way::Calls(calls), Effect::Http(call)) => calls.call(id, call),
+            (Way::Answering(answering), Effect::Reply(call, reply)) => answering.reply(call, reply),
+            // What expects an answer gets one.
+            (_, Effect::File(_)) => {
+                let text = "this provider is not connected by files".to_owned();
                 self.report(DriverEvent::File(id, Err(FileError { kind: FileErrorKind::Other, text, sent: Sent::No })));
+            }
+            (_, Effect::Http(_)) => {
+                let text = "this provider is not connected by HTTP".to_owned();
+                self.report(DriverEvent::Http(id, Err(HttpError { code: "connect_failed", text, sent: Sent::No })));
             }
             (_, effect) => tracing::error!(?effect, "an effect that these drivers do not carry out"),
         }
@@ -115,31 +151,25 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
     /// Hands an event on as an adapter's input; unless it comes from a link that the adapter has closed
     /// since.
     pub fn deliver(&mut self, event: DriverEvent, to: impl FnOnce(Input<'_>)) {
-        let (DriverEvent::Connected(opening) | DriverEvent::Received(opening, _) | DriverEvent::Closed(opening, _)) =
-            &event
-        else {
-            if let DriverEvent::File(id, result) = event {
-                to(Input::Done(id, Done::File(result)));
+        match event {
+            DriverEvent::File(id, result) => to(Input::Done(id, Done::File(result))),
+            DriverEvent::Http(id, result) => to(Input::Done(id, Done::Http(result))),
+            DriverEvent::Connected(opening) if self.is_current(opening) => to(Input::Connected(opening.link)),
+            DriverEvent::Received(opening, bytes) if self.is_current(opening) => {
+                to(Input::Received(opening.link, &bytes));
             }
-            return;
-        };
-        let Way::Stream { links, .. } = &mut self.way else { return };
-        if !links.is_current(*opening) {
-            return;
-        }
-        match &event {
-            DriverEvent::Connected(opening) => to(Input::Connected(opening.link)),
-            DriverEvent::Received(opening, bytes) => to(Input::Received(opening.link, bytes)),
-            DriverEvent::Closed(opening, why) => {
-                links.close(opening.link);
-                to(Input::Closed(opening.link, why));
+            DriverEvent::Closed(opening, why) if self.is_current(opening) => {
+                if let Way::Stream { links, .. } = &mut self.way {
+                    links.close(opening.link);
+                }
+                to(Input::Closed(opening.link, &why));
             }
-            DriverEvent::File(..) => {}
+            DriverEvent::Connected(_) | DriverEvent::Received(..) | DriverEvent::Closed(..) => {}
         }
     }
 
-    /// Takes over changed settings, certificates and keys. Links that are open stay as they are; the next ones,
-    /// and the next file session, follow the new settings.
+    /// Takes over changed settings, certificates and keys. Links that are open and calls under way stay as they
+    /// are; the next ones, and the next file session, follow the new settings.
     ///
     /// # Errors
     /// [`ConnectionError`] if something can not be; then nothing has changed.
@@ -147,19 +177,26 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
         match (&mut self.way, Route::new(transport, connection)?) {
             (Way::Stream { dialer, .. }, Route::Stream(new)) => *dialer = Some(Arc::new(new)),
             (Way::Files(files), Route::Files(new)) => files.replace(new),
+            (Way::Calls(calls), Route::Http(new)) => calls.replace(new),
             _ => return Err(ConnectionError::new("", "what carries a protocol can not change while it runs")),
         }
         Ok(())
     }
 
-    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files as
-    /// long as the calls that were queued, but no longer than half a minute. Go on reading the channel meanwhile if
-    /// there are such calls: once nobody reads, the rest of them is given up.
+    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files and
+    /// HTTP as long as the calls that were queued, but no longer than half a minute. Go on reading the channel
+    /// meanwhile if there are such calls: once nobody reads, the rest of them is given up.
     pub async fn shutdown(self) {
         match self.way {
             Way::Stream { links, .. } => links.shutdown().await,
             Way::Files(files) => files.shutdown().await,
+            Way::Calls(calls) => calls.shutdown().await,
+            Way::Answering(answering) => answering.shutdown().await,
         }
+    }
+
+    fn is_current(&self, opening: Opening) -> bool {
+        matches!(&self.way, Way::Stream { links, .. } if links.is_current(opening))
     }
 
     fn report(&self, event: DriverEvent) {

@@ -1,4 +1,5 @@
-//! A connection's settings, checked and made ready: what opens links, or what carries files.
+//! A connection's settings, checked and made ready: what opens links, what carries files, or what
+//! makes calls.
 
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use super::connection::{Connection, ConnectionError, Ftp, FtpSecurity, Sftp};
 use super::file::AnyTransport;
 use super::file::ftp::FtpTransport;
 use super::file::local::LocalDirectory;
-use super::stream::{Address, Dialer};
-use super::tls;
+use super::http::Client;
+use super::stream::{Address, Dialer, Opener};
+use super::{http, tls};
 
 /// The way to a platform.
 pub(crate) enum Route {
@@ -17,6 +19,8 @@ pub(crate) enum Route {
     Stream(Dialer),
     /// By files.
     Files(AnyTransport),
+    /// By HTTP calls.
+    Http(Arc<Client>),
 }
 
 impl Route {
@@ -25,21 +29,14 @@ impl Route {
         match transport {
             Transport::Stream => dialer(connection).map(Self::Stream),
             Transport::Files => files(connection).map(Self::Files),
-            Transport::Http => Err(ConnectionError::new("", "no HTTP yet")),
+            Transport::Http => client(connection).map(|client| Self::Http(Arc::new(client))),
         }
     }
 }
 
 fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
-    for (name, given) in [
-        ("directory", connection.directory.is_some()),
-        ("ftp", connection.ftp.is_some()),
-        ("sftp", connection.sftp.is_some()),
-    ] {
-        if given {
-            return Err(ConnectionError::new(name, "this protocol speaks over links: give `address` instead"));
-        }
-    }
+    refuse(&given_for_files(connection), "this protocol speaks over links: give `address` instead")?;
+    refuse(&given_for_calls(connection), "this protocol speaks over links: give `address` instead")?;
     let Some(addresses) = &connection.address else {
         return Err(ConnectionError::new("address", "missing: give the platform's \"host:port\""));
     };
@@ -61,24 +58,13 @@ fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
             tls.server_name(&address.host)?;
         }
     }
-    Ok(Dialer {
-        addresses,
-        connect_timeout: connection.connect_timeout,
-        nodelay: connection.nodelay,
-        keepalive: connection.keepalive,
-        tls,
-    })
+    Ok(Dialer { addresses, opener: opener(connection, tls) })
 }
 
 fn files(connection: &Connection) -> Result<AnyTransport, ConnectionError> {
-    for (name, given) in [("address", connection.address.is_some()), ("tls", connection.tls.is_some())] {
-        if given {
-            return Err(ConnectionError::new(
-                name,
-                "this protocol exchanges files: give `directory`, `ftp` or `sftp` instead",
-            ));
-        }
-    }
+    const INSTEAD: &str = "this protocol exchanges files: give `directory`, `ftp` or `sftp` instead";
+    refuse(&[("address", connection.address.is_some()), ("tls", connection.tls.is_some())], INSTEAD)?;
+    refuse(&given_for_calls(connection), INSTEAD)?;
     match (&connection.directory, &connection.ftp, &connection.sftp) {
         (Some(home), None, None) => Ok(AnyTransport::Local(LocalDirectory::new(home.clone()))),
         (None, Some(settings), None) => ftp(settings),
@@ -87,6 +73,45 @@ fn files(connection: &Connection) -> Result<AnyTransport, ConnectionError> {
             Err(ConnectionError::new("", "give exactly one of `directory`, `ftp` and `sftp`; there is none"))
         }
         _ => Err(ConnectionError::new("", "give exactly one of `directory`, `ftp` and `sftp`; there are several")),
+    }
+}
+
+fn client(connection: &Connection) -> Result<Client, ConnectionError> {
+    const INSTEAD: &str = "this protocol makes HTTP calls: give `url` instead";
+    refuse(&[("address", connection.address.is_some())], INSTEAD)?;
+    refuse(&given_for_files(connection), INSTEAD)?;
+    positive("connect_timeout", connection.connect_timeout)?;
+    positive("call_timeout", connection.call_timeout)?;
+    http::settings::client(connection)
+}
+
+/// How `connection` opens streams, with or without TLS.
+pub(super) fn opener(connection: &Connection, tls: Option<tls::Client>) -> Opener {
+    let Connection { connect_timeout, nodelay, keepalive, .. } = *connection;
+    Opener { connect_timeout, nodelay, keepalive, tls }
+}
+
+const fn given_for_files(connection: &Connection) -> [(&'static str, bool); 3] {
+    let Connection { directory, ftp, sftp, .. } = connection;
+    [("directory", directory.is_some()), ("ftp", ftp.is_some()), ("sftp", sftp.is_some())]
+}
+
+fn given_for_calls(connection: &Connection) -> [(&'static str, bool); 5] {
+    let Connection { url, endpoints, basic, bearer, headers, .. } = connection;
+    [
+        ("url", url.is_some()),
+        ("endpoints", !endpoints.is_empty()),
+        ("basic", basic.is_some()),
+        ("bearer", bearer.is_some()),
+        ("headers", !headers.is_empty()),
+    ]
+}
+
+/// Refuses the first setting that is given and has no place here.
+fn refuse(settings: &[(&str, bool)], remedy: &str) -> Result<(), ConnectionError> {
+    match settings.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(ConnectionError::new(*name, remedy)),
+        None => Ok(()),
     }
 }
 

@@ -24,11 +24,32 @@ pub(crate) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Opens streams to a platform.
+/// Opens streams to one platform.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
     /// Tried in this order.
     pub(crate) addresses: Vec<Address>,
+    /// How.
+    pub(crate) opener: Opener,
+}
+
+impl Dialer {
+    /// Opens a stream to the first address that can be reached; else says why each could not.
+    pub(crate) async fn open(&self) -> Result<Stream, String> {
+        let mut failures = Vec::new();
+        for address in &self.addresses {
+            match self.opener.open(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(why) => failures.push(why),
+            }
+        }
+        Err(failures.join("; "))
+    }
+}
+
+/// How streams are opened, wherever they lead.
+#[derive(Clone, Debug)]
+pub(crate) struct Opener {
     /// For each address, TLS included.
     pub(crate) connect_timeout: Duration,
     /// `TCP_NODELAY`.
@@ -39,21 +60,22 @@ pub(crate) struct Dialer {
     pub(crate) tls: Option<tls::Client>,
 }
 
-impl Dialer {
-    /// Opens a stream to the first address that can be reached; else says why each could not.
-    pub(crate) async fn open(&self) -> Result<Stream, String> {
-        let mut failures = Vec::new();
-        for address in &self.addresses {
-            match tokio::time::timeout(self.connect_timeout, self.open_at(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(why)) => failures.push(format!("{address}: {why}")),
-                Err(_) => failures.push(format!("{address}: no connection within {:?}", self.connect_timeout)),
-            }
+impl Opener {
+    /// Opens a stream to `address`; else says why not, beginning with the address.
+    pub(crate) async fn open(&self, address: &Address) -> Result<Stream, String> {
+        match tokio::time::timeout(self.connect_timeout, self.open_in_time(address)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(why)) => Err(format!("{address}: {why}")),
+            Err(_) => Err(self.out_of_time(address)),
         }
-        Err(failures.join("; "))
     }
 
-    async fn open_at(&self, address: &Address) -> Result<Stream, String> {
+    /// What is said of an address that can not be reached in time.
+    pub(crate) fn out_of_time(&self, address: &Address) -> String {
+        format!("{address}: no connection within {:?}", self.connect_timeout)
+    }
+
+    async fn open_in_time(&self, address: &Address) -> Result<Stream, String> {
         let stream =
             TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| error.to_string())?;
         self.tune(&stream).map_err(|error| error.to_string())?;
@@ -185,10 +207,12 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut dialer = Dialer {
             addresses: vec![listener.local_addr().unwrap().to_string().parse().unwrap()],
-            connect_timeout: Duration::from_secs(30),
-            nodelay: true,
-            keepalive: Duration::from_secs(30),
-            tls: None,
+            opener: Opener {
+                connect_timeout: Duration::from_secs(30),
+                nodelay: true,
+                keepalive: Duration::from_secs(30),
+                tls: None,
+            },
         };
         let Stream::Tcp(stream) = dialer.open().await.unwrap() else { panic!("TLS was not asked for") };
         let socket = SockRef::from(&stream);
@@ -198,7 +222,7 @@ mod tests {
         #[cfg(target_os = "linux")]
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(60)));
 
-        dialer.keepalive = Duration::ZERO;
+        dialer.opener.keepalive = Duration::ZERO;
         let Stream::Tcp(stream) = dialer.open().await.unwrap() else { panic!("TLS was not asked for") };
         assert!(!SockRef::from(&stream).keepalive().unwrap());
     }

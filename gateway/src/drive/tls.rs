@@ -63,6 +63,14 @@ impl Client {
         Ok(Self { config: Arc::new(config), name, name_path })
     }
 
+    /// The same, offering these protocols (ALPN), the best first.
+    pub(crate) fn offering(mut self, protocols: &[&[u8]]) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        self.config = Arc::new(config);
+        self
+    }
+
     /// The name that the certificate of `host` must have.
     pub(crate) fn server_name(&self, host: &str) -> Result<ServerName<'static>, ConnectionError> {
         match &self.name {

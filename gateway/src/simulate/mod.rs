@@ -1,4 +1,4 @@
-//! Platforms to talk to: puts the platform's side of any protocol behind a listener ([`stream`]) or on a
+//! Platforms to talk to: puts the platform's side of any protocol behind a listener ([`stream`], [`http`]) or on a
 //! directory ([`files`]).
 //!
 //! One task owns the platform, and carries out its effects with the same drivers as the gateway's.
@@ -10,6 +10,7 @@ pub mod stream;
 use std::net::SocketAddr;
 
 use headgate_core::adapter::{Input, LinkId};
+use headgate_core::http::{HttpReply, HttpRequest};
 use headgate_core::platform::{Fault, Holdings, Platform, PlatformOutput};
 use headgate_core::time::Deadline;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::drive::stream::Stream;
 use crate::drive::{DriverEvent, Drivers};
 
-/// Messages that wait for a platform; beyond that, its links are not read.
+/// Messages that wait for a platform; beyond that, its links and connections are not read.
 const QUEUE: usize = 1024;
 
 /// Messages handled between two looks at what the platform wants.
@@ -104,6 +105,7 @@ pub enum InjectError {
 enum Message {
     Driver(DriverEvent),
     Accepted(Stream),
+    Called(HttpRequest, oneshot::Sender<HttpReply>),
     Holdings(oneshot::Sender<Holdings>),
     Inject(Fault, oneshot::Sender<Result<(), Fault>>),
 }
@@ -168,6 +170,11 @@ impl Host {
             Message::Accepted(stream) => {
                 self.last_link += 1;
                 self.drivers.accept(LinkId(self.last_link), stream);
+            }
+            Message::Called(request, reply) => {
+                if let Some(call) = self.drivers.called(reply) {
+                    self.platform.handle_input(self.clock.now(), Input::Called(call, request));
+                }
             }
             // Whoever asked may have given up.
             Message::Holdings(answer) => drop(answer.send(self.platform.holdings().clone())),

@@ -4,6 +4,10 @@
 mod files;
 mod ftp;
 mod ftp_manners;
+mod http;
+mod http_failures;
+mod http_python;
+mod http_tls;
 mod links;
 mod openssl;
 #[cfg(feature = "sftp")]

@@ -2,6 +2,7 @@
 
 pub(crate) mod platforms;
 pub(crate) mod scripted_ftp;
+pub(crate) mod scripted_http;
 #[cfg(feature = "sftp")]
 pub(crate) mod sshd;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use headgate::drive::{Connection, ConnectionError, DriverEvent, Drivers};
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, Input, LinkId};
+use headgate_core::http::{HttpAnswer, HttpCall, HttpError};
 pub(crate) use headgate_site::server::PATIENCE;
 use tokio::sync::mpsc;
 
@@ -31,6 +33,7 @@ pub(crate) enum Told {
     Received(LinkId, Vec<u8>),
     Closed(LinkId, String),
     File(EffectId, Result<FileAnswer, FileError>),
+    Http(EffectId, Result<HttpAnswer, HttpError>),
 }
 
 /// Drivers in the place of an engine.
@@ -120,6 +123,38 @@ impl Driven {
         reading.await.unwrap();
     }
 
+    /// Shuts down while nobody reads what is reported.
+    pub(crate) async fn shutdown_unread(self) {
+        let Self { drivers, events, .. } = self;
+        drop(events);
+        tokio::time::timeout(PATIENCE, drivers.shutdown()).await.expect("shutting down takes too long");
+    }
+
+    /// The result of an HTTP call.
+    pub(crate) async fn http(&mut self, call: HttpCall) -> Result<HttpAnswer, HttpError> {
+        let id = self.carry_out(Effect::Http(call));
+        match self.next().await {
+            Told::Http(answered, result) if answered == id => result,
+            other => panic!("{other:?} instead of the answer to {id:?}"),
+        }
+    }
+
+    /// The results of HTTP calls made at once, in the order of the calls.
+    pub(crate) async fn http_all(
+        &mut self,
+        calls: impl IntoIterator<Item = HttpCall>,
+    ) -> Vec<Result<HttpAnswer, HttpError>> {
+        let ids: Vec<_> = calls.into_iter().map(|call| self.carry_out(Effect::Http(call))).collect();
+        let mut results = std::collections::HashMap::new();
+        while results.len() < ids.len() {
+            match self.next().await {
+                Told::Http(id, result) => assert!(results.insert(id, result).is_none(), "answered twice"),
+                other => panic!("{other:?} instead of an answer"),
+            }
+        }
+        ids.iter().map(|id| results.remove(id).expect("each call has its answer")).collect()
+    }
+
     /// The result of a file call.
     pub(crate) async fn file(&mut self, call: FileCall) -> Result<FileAnswer, FileError> {
         let id = self.carry_out(Effect::File(call));
@@ -176,6 +211,7 @@ fn tell(input: Input<'_>) -> Told {
         Input::Received(link, bytes) => Told::Received(link, bytes.to_vec()),
         Input::Closed(link, why) => Told::Closed(link, why.to_owned()),
         Input::Done(id, Done::File(result)) => Told::File(id, result),
+        Input::Done(id, Done::Http(result)) => Told::Http(id, result),
         other => panic!("{other:?} is nothing that drivers tell"),
     }
 }

@@ -1,4 +1,4 @@
-//! Two small platforms of no vendor.
+//! Small platforms of no vendor.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headgate_core::Now;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, Input, LinkId};
+use headgate_core::http::{CallId, HttpAnswer, HttpReply, HttpRequest};
 use headgate_core::platform::{Fault, Holdings, Platform, PlatformOutput};
 use headgate_core::time::Deadline;
 
@@ -133,5 +134,79 @@ impl Platform for Mover {
 
     fn inject(&mut self, fault: Fault) -> Result<(), Fault> {
         Err(fault)
+    }
+}
+
+/// Answers each call with what came: `METHOD target`, a blank line, the header fields, a blank line, the body. Counts
+/// the calls. An answer's status is the number that the path ends with, or 200.
+#[derive(Default)]
+pub(crate) struct Mirror {
+    holdings: Holdings,
+    faults: VecDeque<Fault>,
+    replies: VecDeque<(CallId, HttpReply)>,
+    late: VecDeque<(Deadline, CallId, HttpReply)>,
+    last: EffectId,
+}
+
+impl Mirror {
+    fn reflect(request: &HttpRequest) -> HttpAnswer {
+        let fields: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let mut body = format!("{} {}\n\n{fields}\n", request.method, request.target).into_bytes();
+        body.extend_from_slice(&request.body);
+        let status = request.path().rsplit('/').next().and_then(|last| last.parse().ok()).unwrap_or(200);
+        HttpAnswer::new(status, "text/plain", body)
+    }
+}
+
+impl Platform for Mirror {
+    fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Called(call, request) => {
+                self.holdings.applied += 1;
+                let answer = Self::reflect(&request);
+                let reply = match self.faults.pop_front() {
+                    Some(Fault::Silence) => return,
+                    Some(fault @ Fault::Delay(_)) => {
+                        let deadline = Deadline { at: now.tick + fault.delay(), why: "late answer" };
+                        return self.late.push_back((deadline, call, HttpReply::Whole(answer)));
+                    }
+                    Some(Fault::CloseAfter) => HttpReply::AndClose(answer),
+                    Some(Fault::CloseInstead) => HttpReply::Close,
+                    Some(Fault::HalfFrame) => {
+                        let declared = answer.body.len() as u64 * 2;
+                        HttpReply::Cut(answer, declared)
+                    }
+                    Some(Fault::Oversized) => HttpReply::Cut(answer, 1 << 30),
+                    _ => HttpReply::Whole(answer),
+                };
+                self.replies.push_back((call, reply));
+            }
+            Input::Deadline => {
+                while let Some((deadline, call, reply)) = self.late.pop_front() {
+                    if deadline.at > now.tick {
+                        self.late.push_front((deadline, call, reply));
+                        break;
+                    }
+                    self.replies.push_back((call, reply));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_output(&mut self) -> PlatformOutput {
+        match self.replies.pop_front() {
+            Some((call, reply)) => PlatformOutput::Do(self.last.next(), Effect::Reply(call, reply)),
+            None => PlatformOutput::Wait(self.late.front().map(|(deadline, ..)| *deadline)),
+        }
+    }
+
+    fn holdings(&self) -> &Holdings {
+        &self.holdings
+    }
+
+    fn inject(&mut self, fault: Fault) -> Result<(), Fault> {
+        self.faults.push_back(fault);
+        Ok(())
     }
 }

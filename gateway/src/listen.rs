@@ -1,5 +1,6 @@
 //! Connections in: accepted, counted, wrapped in TLS, handed on, and ended with grace.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +15,17 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::ServeError;
-
 /// A connection, with or without TLS.
-pub(super) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+pub(crate) type Io = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// The TLS settings in force; nothing: no TLS.
-pub(super) type Tls = Option<watch::Receiver<Arc<ServerConfig>>>;
+pub(crate) type Tls = Option<watch::Receiver<Arc<ServerConfig>>>;
 
 /// How long to wait after the system refused a connection, as it does when it is out of file descriptors.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// A bound socket and what its connections have in common.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Tls,
@@ -38,31 +37,27 @@ impl Listener {
     /// Binds the address.
     ///
     /// # Errors
-    /// [`ServeError::Bind`] if that is not possible.
-    pub(super) async fn bind(
+    /// What the system says if that is not possible.
+    pub(crate) async fn bind(
         address: SocketAddr,
         tls: Tls,
         connections: usize,
         handshake_timeout: Duration,
-    ) -> Result<Self, ServeError> {
-        let bind = async {
-            let socket = TcpListener::bind(address).await?;
-            let address = socket.local_addr()?;
-            Ok((socket, address))
-        };
-        let (socket, address) = bind.await.map_err(|error| ServeError::Bind { address, error })?;
+    ) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
         let permits = Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self { socket, address, tls, permits, handshake_timeout })
     }
 
     /// The address it is bound to.
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Accepts connections until `stop`, and runs `serve` on each. Beyond the most connections allowed, further
     /// ones wait in the system's backlog.
-    pub(super) async fn run<S, C>(self, tasks: TaskTracker, stop: CancellationToken, kill: CancellationToken, serve: S)
+    pub(crate) async fn run<S, C>(self, tasks: TaskTracker, stop: CancellationToken, kill: CancellationToken, serve: S)
     where
         S: Fn(Io) -> C + Clone + Send + Sync + 'static,
         C: Future<Output = ()> + Send + 'static,
