@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use bytes::Bytes;
-use headgate_codecs::registry::{self, Protocol};
+use headgate_codecs::registry::{self, Protocol, Transport};
 use headgate_core::adapter::Rules;
 use headgate_core::body::{Refusal, RequestBody};
 use headgate_core::capabilities::Capabilities;
 use headgate_core::dispatch::BreakerState;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::Engine;
+use headgate_core::http::{HttpAnswer, HttpReply, HttpRequest};
 use headgate_core::request::{Body, Idempotency, Request, RequestId, Source, State};
 use headgate_core::text::ProviderName;
 use serde::Serialize;
@@ -131,6 +132,23 @@ impl Gateway {
         provider.inbox.send(offer).await.map_err(|_| AcceptError::Stopping)?;
         let (number, state) = stored.await.map_err(|_| AcceptError::Stopping)??;
         Ok(Accepted { id, number, state, finish: ended })
+    }
+
+    /// Hands a call of the platform's side to a provider that is served, and waits for the answer.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no such provider, or it is stopping.
+    pub async fn call(&self, name: &ProviderName, request: HttpRequest) -> Result<HttpAnswer, CallError> {
+        let provider = self.inner.running(name).ok_or(CallError::UnknownProvider)?;
+        if provider.protocol.transport != Transport::Served {
+            return Err(CallError::NotServed);
+        }
+        let (reply, replied) = oneshot::channel();
+        provider.inbox.send(Message::Called(request, reply)).await.map_err(|_| CallError::Stopping)?;
+        match replied.await {
+            Ok(HttpReply::Whole(answer) | HttpReply::AndClose(answer)) => Ok(answer),
+            Ok(HttpReply::Cut(..) | HttpReply::Close) | Err(_) => Err(CallError::Stopping),
+        }
     }
 
     /// Takes a waiting request back.
@@ -458,6 +476,20 @@ pub enum AcceptError {
     /// The store could not keep it.
     #[error("the request could not be stored: {0}")]
     Store(String),
+}
+
+/// Why a call of the platform's side was not answered by its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// There is no provider of that name.
+    #[error("there is no provider of that name")]
+    UnknownProvider,
+    /// Nobody fetches the work of this provider: Headgate calls its platform.
+    #[error("nobody fetches the work of this provider: Headgate calls its platform")]
+    NotServed,
+    /// It is stopping.
+    #[error("the provider is stopping")]
+    Stopping,
 }
 
 /// Why something could not be done to a request or a provider.

@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
-use headgate_core::adapter::LinkId;
+use headgate_core::adapter::{Input, LinkId};
 use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::{Change, Finish, Recovered, StoreCall};
 use headgate_core::dispatch::{BreakerState, Busy, Load};
 use headgate_core::engine::{Engine, Notice, Output};
+use headgate_core::http::{HttpReply, HttpRequest};
 use headgate_core::request::{Request, RequestId, State};
 use headgate_core::text::ProviderName;
 use headgate_core::{Now, Tick};
@@ -41,6 +42,8 @@ pub(crate) enum Message {
     Offer(Box<Offer>),
     /// A driver reports.
     Driver(DriverEvent),
+    /// The platform's side calls, and waits for the answer.
+    Called(HttpRequest, oneshot::Sender<HttpReply>),
     /// Take a waiting request back.
     Cancel(RequestId, Reply),
     /// Let a waiting request go now.
@@ -213,6 +216,12 @@ impl Task {
             Message::Driver(event) => {
                 let engine = &mut self.engine;
                 self.drivers.deliver(event, |input| engine.handle_input(now, input));
+            }
+            Message::Called(request, reply) => {
+                // Whoever calls a provider that is not served learns it by the answer that never comes.
+                if let Some(id) = self.drivers.called(reply) {
+                    self.engine.handle_input(now, Input::Called(id, request));
+                }
             }
             Message::Cancel(id, reply) => {
                 let result = self.engine.cancel(now, id);

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
-use headgate_core::text::from_hex;
+use headgate_core::text::{ProviderName, from_hex};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -31,6 +31,8 @@ pub(super) struct Caller {
     pub(super) name: Arc<str>,
     /// What the key allows.
     pub(super) role: Role,
+    /// Of a worker: the providers whose work it may fetch; empty: all.
+    providers: Arc<[ProviderName]>,
 }
 
 impl Keys {
@@ -52,9 +54,11 @@ impl Keys {
             let hash = hash.ok_or_else(|| {
                 wrong("sha256 must be 64 hexadecimal digits; `headgate config key` makes a key and its hash")
             })?;
-            holders.push((Caller { name: Arc::from(&*key.name), role: key.role }, hash));
+            let providers = Arc::from(key.providers.as_slice());
+            holders.push((Caller { name: Arc::from(&*key.name), role: key.role, providers }, hash));
         }
-        Ok(Self { holders, anybody: Caller { name: Arc::from("loopback"), role: Role::Admin } })
+        let anybody = Caller { name: Arc::from("loopback"), role: Role::Admin, providers: Arc::default() };
+        Ok(Self { holders, anybody })
     }
 
     /// Whether there are none.
@@ -98,7 +102,28 @@ impl Caller {
         if self.role >= role {
             return Ok(());
         }
-        let detail = format!("needs the role {}; this key has {}", role_name(role), role_name(self.role));
+        let detail = format!("needs the role {}; this key has {}", role.name(), self.role.name());
+        Err(Problem::new(Kind::Forbidden, "forbidden", detail))
+    }
+}
+
+impl Caller {
+    /// Checks that the caller may do the work of this provider.
+    ///
+    /// # Errors
+    /// A problem, if it may not.
+    pub(super) fn may_work_for(&self, provider: &ProviderName) -> Result<(), Problem> {
+        if self.role == Role::Worker {
+            if self.providers.is_empty() || self.providers.contains(provider) {
+                return Ok(());
+            }
+            let detail = "this key is for the work of other providers; see `providers` of its [[key]]";
+            return Err(Problem::new(Kind::Forbidden, "forbidden", detail));
+        }
+        if self.role >= Role::Operator {
+            return Ok(());
+        }
+        let detail = format!("needs the role worker, operator or admin; this key has {}", self.role.name());
         Err(Problem::new(Kind::Forbidden, "forbidden", detail))
     }
 }
@@ -145,16 +170,6 @@ fn by_no_web_page(parts: &Parts) -> Result<(), Problem> {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// The role's name in the configuration.
-pub(super) const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Crm => "crm",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
-    }
 }
 
 /// The key in `Bearer KEY`; the scheme in any case, as RFC 9110 section 11.1 has it.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headgate_core::body::RequestBody;
+use headgate_core::http::{HttpAnswer, HttpRequest};
 use headgate_core::request::RequestId;
 use headgate_core::text::ProviderName;
 
 use crate::config::ProviderState;
-use crate::gateway::{AcceptError, Accepted, ActionError, Gateway, Origin, ProviderStatus, Resolution};
+use crate::gateway::{AcceptError, Accepted, ActionError, CallError, Gateway, Origin, ProviderStatus, Resolution};
 use crate::store::Store;
 
 /// A gateway, as the API sees it. Each method is the one of the same name of [`Gateway`].
@@ -41,6 +42,13 @@ pub trait Front: Clone + Send + Sync + 'static {
         state: ProviderState,
     ) -> impl Future<Output = Result<(), ActionError>> + Send;
 
+    /// See [`Gateway::call`].
+    fn call(
+        &self,
+        name: &ProviderName,
+        request: HttpRequest,
+    ) -> impl Future<Output = Result<HttpAnswer, CallError>> + Send;
+
     /// See [`Gateway::store`].
     fn store(&self) -> &Arc<dyn Store>;
 }
@@ -68,6 +76,10 @@ impl Front for Gateway {
 
     async fn set_state(&self, name: &ProviderName, state: ProviderState) -> Result<(), ActionError> {
         Self::set_state(self, name, state).await
+    }
+
+    async fn call(&self, name: &ProviderName, request: HttpRequest) -> Result<HttpAnswer, CallError> {
+        Self::call(self, name, request).await
     }
 
     fn store(&self) -> &Arc<dyn Store> {

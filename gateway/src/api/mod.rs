@@ -21,6 +21,7 @@ mod stream;
 mod tests;
 mod tls;
 mod view;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -302,6 +303,11 @@ fn routes<F: Front>() -> Vec<(&'static str, MethodRouter<Shared<F>>)> {
         ("/v1/providers/{name}/state", put(providers::set_state::<F>)),
         ("/v1/providers/{name}/test", post(providers::test::<F>)),
         ("/v1/providers/{name}/raw", post(providers::raw::<F>)),
+        ("/v1/providers/{name}/pull", post(workers::pull::<F>)),
+        ("/v1/providers/{name}/answers", post(workers::answers::<F>)),
+        ("/v1/providers/{name}/extend", post(workers::extend::<F>)),
+        (workers::GET_PENDING, get(workers::get_pending::<F>)),
+        (workers::SEND_RESPONSE, post(workers::send_response::<F>)),
         ("/v1/events", get(events::follow::<F>)),
         ("/metrics", get(probes::metrics::<F>)),
         ("/livez", get(probes::live)),

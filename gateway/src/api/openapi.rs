@@ -10,13 +10,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::auth::role_name;
 use super::events::{ChangeView, EventsQuery, Gap};
 use super::ndjson::Reply;
 use super::problem::Document;
 use super::providers::{ProvidersView, RawBody, StateBody, TestView};
 use super::requests::{ListQuery, ListingView, ResolveBody, ShowQuery};
 use super::view::View;
+use super::workers::{GET_PENDING, SEND_RESPONSE};
 use crate::config::Role;
 use crate::gateway::ProviderStatus;
 
@@ -76,6 +76,7 @@ impl Description {
         self.one_request();
         self.providers();
         self.one_provider();
+        self.workers();
         self.events();
         self.probes();
         self.written.subschema_for::<Document<'_>>();
@@ -247,6 +248,51 @@ impl Description {
         });
     }
 
+    fn workers(&mut self) {
+        let any = || json!({ "application/json": { "schema": { "type": "object" } } });
+        for (path, summary, details) in [
+            (
+                "/v1/providers/{name}/pull",
+                "Fetch work",
+                "For workers of a provider of the protocol generic: up to 50 requests, leased to this worker; waits for the first one if told to.",
+            ),
+            (
+                "/v1/providers/{name}/answers",
+                "Answer work",
+                "What became of requests that were fetched; what is not taken is listed, everything else was.",
+            ),
+            ("/v1/providers/{name}/extend", "Keep work longer", "Extends leases; those that are lost are listed."),
+        ] {
+            self.call(Call {
+                path,
+                method: "post",
+                summary,
+                details,
+                role: Some(Role::Worker),
+                parameters: vec![name()],
+                body: Some(any()),
+                answers: vec![(200, "As docs/protocols/generic.md describes it.", any())],
+                problems: &[400, 404, 408, 409, 413, 503],
+            });
+        }
+        for (path, method, summary) in [
+            (GET_PENDING, "get", "Fetch work, as CRM.COM V4 offers it"),
+            (SEND_RESPONSE, "post", "Answer work, as CRM.COM V4 takes it"),
+        ] {
+            self.call(Call {
+                path,
+                method,
+                summary,
+                details: "The key is the parameter token, or the header. Nothing is leased: for workers that were written for CRM.COM.",
+                role: Some(Role::Worker),
+                parameters: Vec::new(),
+                body: (method == "post").then(any),
+                answers: vec![(200, "In CRM.COM's envelope.", any())],
+                problems: &[400, 404, 409, 503],
+            });
+        }
+    }
+
     fn events(&mut self) {
         let mut parameters = self.query::<EventsQuery>();
         parameters.push(header("Last-Event-ID", "The id of the last event received: the stream goes on behind it."));
@@ -316,7 +362,7 @@ impl Description {
         }
         let mut operation = json!({ "summary": call.summary, "responses": responses });
         if let Some(role) = call.role {
-            let needs = format!("{} Needs the role {}.", call.details, role_name(role));
+            let needs = format!("{} Needs the role {}.", call.details, role.name());
             operation["description"] = needs.trim_start().into();
             operation["security"] = json!([{ "key": [] }]);
         }

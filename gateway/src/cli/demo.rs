@@ -1,5 +1,6 @@
 //! `headgate demo`: a gateway and a simulated platform for every protocol, to play with.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use headgate_codecs::registry::{PROTOCOLS, Protocol, Stock, Transport};
-use headgate_core::platform::{Card, Holdings};
+use headgate_core::platform::{Account, Card, Holding, Platform};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ use super::send::Send;
 use super::told_to_stop;
 use crate::api;
 use crate::config::{self, Config};
+use crate::drive::Connection;
+use crate::drive::connection::OneOrMany;
 use crate::gateway::{Gateway, Health};
 use crate::simulate::{self, Simulation};
 use crate::telemetry::metrics;
@@ -137,10 +140,15 @@ impl Stage {
             "[server]\nlisten = \"{listen}\"\n\n[store]\npath = \"{}\"\n",
             home.path().join("headgate.db").display()
         );
-        for protocol in PROTOCOLS {
+        let (served, reached): (Vec<_>, Vec<_>) =
+            PROTOCOLS.iter().partition(|protocol| protocol.transport == Transport::Served);
+        for protocol in reached {
             let simulation = simulate(protocol, home.path()).await?;
-            text += &provider(protocol, &simulation, home.path());
+            text += &provider(protocol, &connection(protocol, &simulation, home.path()));
             platforms.push((protocol, simulation));
+        }
+        for protocol in &served {
+            text += &provider(protocol, "");
         }
         let file = home.path().join("headgate.toml");
         write(&file, &text)?;
@@ -151,6 +159,10 @@ impl Stage {
         let serving = api::serve(gateway.clone(), &config.server, &config.keys, recorder, stop.clone())
             .await
             .map_err(|error| Failure::new(error.to_string()).help("choose another address with --listen"))?;
+        for protocol in served {
+            let url = format!("http://{}/v1/providers/{}", serving.http(), protocol.name);
+            platforms.push((protocol, work(protocol, &url)?));
+        }
         let stage = Self { platforms, gateway, serving, stop };
         stage.wait_until_up().await?;
         Ok(stage)
@@ -174,6 +186,7 @@ impl Stage {
             let way = simulation
                 .address()
                 .map_or_else(|| "files in a directory".into(), |address| format!("TCP to {address}"));
+            let way = if protocol.transport == Transport::Served { "it calls the gateway".into() } else { way };
             let links = status.map(|status| status.links_up).unwrap_or_default();
             listing.row([protocol.name, protocol.title, &way, &links.to_string()]);
         }
@@ -182,19 +195,25 @@ impl Stage {
     }
 
     async fn print_holdings(&self) -> Result<(), Failure> {
-        let mut listing = Listing::new(&["platform", "card", "services", "paired with", "PIN", "messages", "state"]);
+        let mut cards = Listing::new(&["platform", "card", "services", "paired with", "PIN", "messages", "state"]);
+        let mut accounts = Listing::new(&["platform", "account", "services", "devices", "PIN", "messages", "state"]);
+        let set = |pin: &Option<String>| if pin.is_some() { "set" } else { "-" };
         for (protocol, simulation) in &self.platforms {
-            let Holdings { cards, .. } =
-                simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
-            for (number, card) in &cards {
-                let pin = if card.pin.is_some() { "set" } else { "-" };
-                let stbs: Vec<_> = card.stbs.iter().map(String::as_str).collect();
-                let messages = card.messages.len().to_string();
-                let state = card.disabled.as_deref().unwrap_or("enabled");
-                listing.row([protocol.name, number, &services(card), &stbs.join(" "), pin, &messages, state]);
+            let holdings = simulation.holdings().await.map_err(|error| Failure::new(error.to_string()))?;
+            for (number, card) in &holdings.cards {
+                let Card { services, stbs, pin, messages, disabled, .. } = card;
+                let state = disabled.as_deref().unwrap_or("enabled");
+                let (services, messages) = (held(services), messages.len().to_string());
+                cards.row([protocol.name, number, &services, &joined(stbs), set(pin), &messages, state]);
+            }
+            for (number, account) in &holdings.accounts {
+                let Account { services, devices, pin, messages, state, .. } = account;
+                let (services, messages) = (held(services), messages.len().to_string());
+                accounts.row([protocol.name, number, &services, &joined(devices), set(pin), &messages, state]);
             }
         }
-        listing.print("They hold nothing.");
+        cards.print("They hold no cards.");
+        accounts.print("They hold no accounts.");
         Ok(())
     }
 
@@ -222,46 +241,68 @@ impl Stage {
     }
 }
 
-/// A card's services, those that are suspended in brackets.
-fn services(card: &Card) -> String {
+/// Services, those that are suspended in brackets.
+fn held(services: &BTreeMap<String, Holding>) -> String {
     let mut text = String::new();
-    for (id, holding) in &card.services {
+    for (id, holding) in services {
         let (open, close) = if holding.suspended { ("(", ")") } else { ("", "") };
         let _ = write!(text, "{open}{}{close} ", id.trim_start_matches('0'));
     }
     text.trim_end().to_owned()
 }
 
+fn joined(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
 async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation, Failure> {
-    let cards = protocol.demo.cards.iter().map(|card| (*card).to_owned()).collect();
-    let products = protocol.demo.services.iter().map(|(_, id)| (*id).to_owned()).collect();
-    let settings: Value = toml::from_str(protocol.demo.settings).map_err(|error| Failure::new(error.to_string()))?;
-    let platform = (protocol.platform)(&settings, &Stock { cards, products })
-        .map_err(|error| Failure::new(format!("{}: {error}", protocol.name)))?;
+    let platform = platform(protocol)?;
     let simulation = match protocol.transport {
-        Transport::Stream => simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
         Transport::Files => simulate::files::serve(platform, &home.join(protocol.name)).await,
         Transport::Http => simulate::http::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
+        Transport::Stream | Transport::Served => {
+            simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await
+        }
     };
     simulation.map_err(|error| Failure::new(format!("{} can not be simulated: {error}", protocol.title)))
 }
 
-/// The provider's part of the configuration.
-fn provider(protocol: &Protocol, simulation: &Simulation, home: &Path) -> String {
+/// Lets a worker call the gateway for its work.
+fn work(protocol: &Protocol, url: &str) -> Result<Simulation, Failure> {
+    let connection = Connection { url: Some(OneOrMany::One(url.to_owned())), ..Connection::default() };
+    simulate::worker::start(platform(protocol)?, &connection).map_err(|error| Failure::new(error.to_string()))
+}
+
+fn platform(protocol: &Protocol) -> Result<Box<dyn Platform>, Failure> {
+    let cards = protocol.demo.cards.iter().map(|card| (*card).to_owned()).collect();
+    let products = protocol.demo.services.iter().map(|(_, id)| (*id).to_owned()).collect();
+    let settings: Value = toml::from_str(protocol.demo.settings).map_err(|error| Failure::new(error.to_string()))?;
+    (protocol.platform)(&settings, &Stock { cards, products })
+        .map_err(|error| Failure::new(format!("{}: {error}", protocol.name)))
+}
+
+/// How a provider's platform is reached, as the configuration says it.
+fn connection(protocol: &Protocol, simulation: &Simulation, home: &Path) -> String {
     let Protocol { name, demo, .. } = protocol;
-    let services: String = demo.services.iter().map(|(code, id)| format!("{code} = \"{id}\"\n")).collect();
-    let connection = match (protocol.transport, simulation.address()) {
+    let way = match (protocol.transport, simulation.address()) {
         (Transport::Http, Some(address)) => format!("url = \"http://{address}\"\n{}", demo.connection),
         (_, Some(address)) => format!("address = \"{address}\""),
         (_, None) => format!("directory = \"{}\"", home.join(name).display()),
     };
+    format!("[provider.connection]\n{way}\n\n")
+}
+
+/// The provider's part of the configuration.
+fn provider(protocol: &Protocol, connection: &str) -> String {
+    let Protocol { name, demo, .. } = protocol;
+    let services: String = demo.services.iter().map(|(code, id)| format!("{code} = \"{id}\"\n")).collect();
     format!(
-        "\n[[provider]]\nname = \"{name}\"\nprotocol = \"{name}\"\n\n[provider.connection]\n{connection}\n\n\
+        "\n[[provider]]\nname = \"{name}\"\nprotocol = \"{name}\"\n\n{connection}\
          [provider.services]\n{services}\n[provider.settings]\n{}",
         demo.settings
     )
 }
 
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(file, text).map_err(|error| Failure::new(format!("{} can not be written: {error}", file.display())))
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::new(format!("{} can not be written: {error}", path.display())))
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use clap::Args;
 use headgate_codecs::registry::{Protocol, Stock, Transport};
 use headgate_core::platform::{Fault, Platform};
+use headgate_core::text::Secret;
 
 use super::failure::Failure;
 use super::late::Late;
 use super::{output, settings, told_to_stop};
 use crate::config::ServerTls;
-use crate::drive::tls;
+use crate::drive::connection::OneOrMany;
+use crate::drive::{Connection, tls};
 use crate::simulate;
 
 /// Run a simulated platform: it keeps cards, services, pairings, and refuses what a real one would.
@@ -21,6 +23,8 @@ use crate::simulate;
 Examples:
   headgate simulate PROTOCOL --listen 127.0.0.1:9001            a protocol over links
   headgate simulate PROTOCOL --directory /tmp/platform          a protocol over files
+  headgate simulate generic --connect http://127.0.0.1:8480/v1/providers/NAME
+                                                                a worker that fetches what is to be done
   headgate simulate PROTOCOL --listen 127.0.0.1:9001 --fault silence --fault delay:2000
                                                                 misbehaves once each way, in this order
 
@@ -38,6 +42,12 @@ pub(super) struct Simulate {
     /// Its private key, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     tls_key: Option<PathBuf>,
+    /// Where the gateway serves the provider, for protocols whose workers call it.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["directory", "listen"])]
+    connect: Option<String>,
+    /// The worker's API key at the gateway.
+    #[arg(long, value_name = "KEY", env = "HEADGATE_KEY", hide_env_values = true, requires = "connect")]
+    key: Option<String>,
     /// The home directory, for protocols over files.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
@@ -75,6 +85,8 @@ pub(super) enum Place {
     Listen(SocketAddr, Option<ServerTls>),
     /// On a directory.
     Directory(PathBuf),
+    /// It calls the gateway.
+    Calling(Box<Connection>),
 }
 
 impl Simulate {
@@ -95,6 +107,8 @@ impl Simulate {
                 };
                 listening.map_err(|error| Failure::new(format!("can not listen on {address}: {error}")))?
             }
+            Place::Calling(connection) => simulate::worker::start(platform, &connection)
+                .map_err(|error| Failure::new(error.to_string()).help("correct --connect"))?,
             Place::Directory(home) => simulate::files::serve(platform, &home)
                 .await
                 .map_err(|error| Failure::new(format!("{} can not be used: {error}", home.display())))?,
@@ -102,9 +116,10 @@ impl Simulate {
         for fault in faults {
             simulation.inject(fault).await.map_err(|error| Failure::new(error.to_string()))?;
         }
-        match simulation.address() {
-            Some(address) => output::line(address),
-            None => output::note(format_args!("works on {}", home.unwrap_or_default().display())),
+        match (simulation.address(), home) {
+            (Some(address), _) => output::line(address),
+            (None, Some(home)) => output::note(format_args!("works on {}", home.display())),
+            (None, None) => output::note("calls the gateway"),
         }
         output::note("Ctrl-C ends it and prints what it holds.");
         told_to_stop().await?;
@@ -138,6 +153,15 @@ impl Simulate {
                 let files = self.tls_certificate.clone().zip(self.tls_key.clone());
                 let tls = files.map(|(certificate, key)| ServerTls { certificate, key, client_ca: None });
                 Ok(Place::Listen(address, tls))
+            }
+            (Transport::Served, ..) => {
+                let url = self.connect.clone().ok_or_else(|| {
+                    Failure::new(format!("{} calls the gateway", protocol.name))
+                        .help("say where, as in --connect http://127.0.0.1:8480/v1/providers/NAME")
+                })?;
+                let bearer = self.key.as_deref().map(Secret::new);
+                let connection = Connection { url: Some(OneOrMany::One(url)), bearer, ..Connection::default() };
+                Ok(Place::Calling(Box::new(connection)))
             }
             (Transport::Files, _, Some(directory)) => Ok(Place::Directory(directory.clone())),
             (Transport::Stream | Transport::Http, None, _) => Err(Failure::new(format!("{} listens", protocol.name))

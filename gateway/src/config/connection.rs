@@ -25,6 +25,8 @@ pub(super) const fn example(transport: Transport) -> &'static str {
             "[provider.connection]\n",
             "url = \"http://127.0.0.1:9001\"\n",
         ),
+        // Its workers call the gateway.
+        Transport::Served => "",
         Transport::Files => concat!(
             "# The platform's home directory, where it is mounted on this machine.\n",
             "[provider.connection]\n",

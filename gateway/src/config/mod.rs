@@ -126,12 +126,17 @@ pub struct ApiKey {
     pub role: Role,
     /// SHA-256 of the key, 64 hexadecimal digits; `headgate config key` makes both.
     pub sha256: String,
+    /// For the role `worker`: the providers whose work it may fetch. Default: those of every provider that is served.
+    #[serde(default)]
+    pub providers: Vec<ProviderName>,
 }
 
-/// What an API key may do; each role may do what those before it may.
+/// What an API key may do; each role may do what those before it may, but for `worker`, which stands alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Fetch and answer the work of providers that are served (protocol `generic`). Nothing else; operators may, too.
+    Worker,
     /// See requests and providers.
     Viewer,
     /// Send requests.
@@ -144,12 +149,13 @@ pub enum Role {
 
 impl Role {
     /// Every role, from the least to the most.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Crm, Self::Operator, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Worker, Self::Viewer, Self::Crm, Self::Operator, Self::Admin];
 
     /// Its name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Worker => "worker",
             Self::Viewer => "viewer",
             Self::Crm => "crm",
             Self::Operator => "operator",
@@ -184,7 +190,8 @@ pub struct ProviderConfig {
     /// What the protocol needs to know; see its page under `docs/protocols`.
     #[serde(default = "no_settings")]
     pub settings: serde_json::Value,
-    /// How it is reached.
+    /// How it is reached; left out where the platform's side calls.
+    #[serde(default)]
     pub connection: crate::drive::Connection,
 }
 

@@ -68,7 +68,7 @@ enum Way<M> {
     },
     Files(FileTask),
     Calls(Calls),
-    /// A simulated platform's.
+    /// Of a simulated platform, and of a provider that is served.
     Answering(Answering),
 }
 
@@ -82,6 +82,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             Route::Stream(dialer) => Way::Stream { dialer: Some(Arc::new(dialer)), links: Links::new(sink.clone()) },
             Route::Files(transport) => Way::Files(FileTask::spawn(transport, sink.clone())),
             Route::Http(client) => Way::Calls(Calls::spawn(client, sink.clone())),
+            Route::Served => Way::Answering(Answering::default()),
         };
         Ok(Self { way, sink })
     }
@@ -178,6 +179,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             (Way::Stream { dialer, .. }, Route::Stream(new)) => *dialer = Some(Arc::new(new)),
             (Way::Files(files), Route::Files(new)) => files.replace(new),
             (Way::Calls(calls), Route::Http(new)) => calls.replace(new),
+            (Way::Answering(_), Route::Served) => {}
             _ => return Err(ConnectionError::new("", "what carries a protocol can not change while it runs")),
         }
         Ok(())

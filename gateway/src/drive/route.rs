@@ -21,6 +21,8 @@ pub(crate) enum Route {
     Files(AnyTransport),
     /// By HTTP calls.
     Http(Arc<Client>),
+    /// It calls us.
+    Served,
 }
 
 impl Route {
@@ -29,9 +31,20 @@ impl Route {
         match transport {
             Transport::Stream => dialer(connection).map(Self::Stream),
             Transport::Files => files(connection).map(Self::Files),
+            Transport::Served => served(connection),
             Transport::Http => client(connection).map(|client| Self::Http(Arc::new(client))),
         }
     }
+}
+
+fn served(connection: &Connection) -> Result<Route, ConnectionError> {
+    if *connection == Connection::default() {
+        return Ok(Route::Served);
+    }
+    Err(ConnectionError::new(
+        "",
+        "the platform's side calls the gateway: this protocol needs no connection, leave it out",
+    ))
 }
 
 fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {

@@ -6,7 +6,9 @@
 pub mod files;
 pub mod http;
 pub mod stream;
+pub mod worker;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use headgate_core::adapter::{Input, LinkId};
@@ -71,11 +73,20 @@ impl Simulation {
 
     /// Starts the task that owns `platform`.
     fn start(platform: Box<dyn Platform>, drivers: impl FnOnce(mpsc::Sender<Message>) -> Drivers<Message>) -> Self {
+        let Ok(simulation) = Self::try_start(platform, |messages| Ok::<_, Infallible>(drivers(messages)));
+        simulation
+    }
+
+    /// The same with drivers that may not come about.
+    fn try_start<E>(
+        platform: Box<dyn Platform>,
+        drivers: impl FnOnce(mpsc::Sender<Message>) -> Result<Drivers<Message>, E>,
+    ) -> Result<Self, E> {
         let (messages, incoming) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
-        let host = Host { platform, drivers: drivers(messages.clone()), clock: Clock::start(), last_link: 0 };
+        let host = Host { platform, drivers: drivers(messages.clone())?, clock: Clock::start(), last_link: 0 };
         let task = tokio::spawn(host.run(incoming, stop.clone()));
-        Self { address: None, messages, stop, task }
+        Ok(Self { address: None, messages, stop, task })
     }
 }
 

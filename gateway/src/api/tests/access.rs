@@ -6,6 +6,7 @@ use super::client::Call;
 use super::{Double, Served, keys, request, server};
 use crate::api::ServeError;
 use crate::config::{ApiKey, Role, Server};
+use headgate_core::text::ProviderName;
 
 /// Every call, and the least role that may make it.
 const CALLS: [(&str, &str, Role); 11] = [
@@ -40,13 +41,47 @@ async fn each_role_may_do_its_own_and_no_more() {
             let got = call().key(&key.name).send().await;
             if key.role < least {
                 let problem = got.problem(403, "forbidden");
-                let needs = format!("needs the role {}", super::super::auth::role_name(least));
-                assert!(problem["detail"].as_str().unwrap().starts_with(&needs), "{problem}");
+                // A worker fails at the first role that a call asks for, which may be a lesser one.
+                let needs = format!("needs the role {}", least.name());
+                let needs = if key.role == Role::Worker { "needs the role" } else { &needs };
+                assert!(problem["detail"].as_str().unwrap().starts_with(needs), "{problem}");
             } else {
                 assert!(![401, 403].contains(&got.status.as_u16()), "{method} {path} as {}", key.name);
             }
         }
     }
+}
+
+#[tokio::test]
+async fn work_is_for_workers_of_that_provider_and_for_operators() {
+    let mut keys = keys();
+    keys[0].providers = vec![ProviderName::new("prompt").unwrap()];
+    let served = Served::with(Double::new(), &server(), &keys).await.unwrap();
+    for call in ["pull", "answers", "extend"] {
+        for key in &keys {
+            let got = served.post(&format!("/v1/providers/prompt/{call}")).key(&key.name).send().await;
+            if matches!(key.role, Role::Viewer | Role::Crm) {
+                got.problem(403, "forbidden");
+            } else {
+                assert_eq!(got.json(), format!("/{call}"), "{}", key.name);
+            }
+        }
+        served.post(&format!("/v1/providers/stubborn/{call}")).key("worker").send().await.problem(403, "forbidden");
+        served.post(&format!("/v1/providers/stubborn/{call}")).key("admin").send().await.problem(409, "not_served");
+        served.post(&format!("/v1/providers/none/{call}")).key("admin").send().await.problem(404, "unknown_provider");
+    }
+    // CRM.COM's way of showing the key.
+    let pending = |token: &str| {
+        let provider = "%7B%22name%22%3A%22prompt%22%7D";
+        format!("{}?token={token}&provisioning_provider_identifier={provider}", crate::api::workers::GET_PENDING)
+    };
+    for (token, status) in [("worker", 200), ("crm", 403), ("nobody", 401)] {
+        assert_eq!(Call::new(served.address(), "GET", &pending(token)).send().await.status.as_u16(), status, "{token}");
+    }
+    Call::new(served.address(), "GET", &pending("worker").replace("prompt", "stubborn"))
+        .send()
+        .await
+        .problem(403, "forbidden");
 }
 
 #[tokio::test]
@@ -95,7 +130,12 @@ async fn nothing_is_served_beyond_loopback_unprotected() {
 
 #[tokio::test]
 async fn a_wrong_key_or_address_is_told() {
-    let key = |name: &str, sha256: &str| ApiKey { name: name.into(), role: Role::Crm, sha256: sha256.into() };
+    let key = |name: &str, sha256: &str| ApiKey {
+        name: name.into(),
+        role: Role::Crm,
+        sha256: sha256.into(),
+        providers: Vec::new(),
+    };
     let hash = "0".repeat(64);
     for keys in [vec![key("a", "123")], vec![key("a", &hash), key("a", &hash)]] {
         let error = Served::with(Double::new(), &server(), &keys).await.err().unwrap();

@@ -14,6 +14,7 @@ use headgate_core::capabilities::Capabilities;
 use headgate_core::command::CommandKind;
 use headgate_core::dispatch::store::{Finish, Recovered, StoreCall};
 use headgate_core::failure::Failure;
+use headgate_core::http::{HttpAnswer, HttpRequest};
 use headgate_core::outcome::{Answer, Exchange, RawAnswer};
 use headgate_core::request::{RequestId, State};
 use headgate_core::text::{PlatformReference, ProviderName};
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use crate::api::Front;
 use crate::config::ProviderState;
-use crate::gateway::{AcceptError, Accepted, ActionError, Health, Origin, ProviderStatus, Resolution};
+use crate::gateway::{AcceptError, Accepted, ActionError, CallError, Health, Origin, ProviderStatus, Resolution};
 use crate::store::{BoxFuture, Filter, Listing, Page, ReportSender, StateChange, Store, StoreError, StoredRequest};
 
 const NAMES: [&str; 5] = ["full", "patient", "prompt", "stubborn", "uneven"];
@@ -175,6 +176,14 @@ impl Front for Double {
     async fn set_state(&self, name: &ProviderName, state: ProviderState) -> Result<(), ActionError> {
         lock(&self.states).insert(name.as_str().to_owned(), state);
         Ok(())
+    }
+
+    async fn call(&self, name: &ProviderName, request: HttpRequest) -> Result<HttpAnswer, CallError> {
+        match name.as_str() {
+            "prompt" => Ok(HttpAnswer::new(200, "application/json", format!("\"{}\"", request.target))),
+            name if NAMES.contains(&name) => Err(CallError::NotServed),
+            _ => Err(CallError::UnknownProvider),
+        }
     }
 
     fn store(&self) -> &Arc<dyn Store> {

@@ -75,12 +75,16 @@ fn server() -> Server {
 fn keys() -> Vec<ApiKey> {
     use sha2::{Digest, Sha256};
 
-    let roles = [Role::Viewer, Role::Crm, Role::Operator, Role::Admin];
-    let key = |role| {
-        let name = super::auth::role_name(role);
-        ApiKey { name: name.to_owned(), role, sha256: headgate_core::text::to_hex(&Sha256::digest(name)) }
+    let key = |role: Role| {
+        let name = role.name();
+        ApiKey {
+            name: name.to_owned(),
+            role,
+            sha256: headgate_core::text::to_hex(&Sha256::digest(name)),
+            providers: Vec::new(),
+        }
     };
-    roles.into_iter().map(key).collect()
+    Role::ALL.into_iter().map(key).collect()
 }
 
 /// A request that can be; its provider decides what becomes of it.
