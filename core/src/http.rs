@@ -21,10 +21,11 @@ pub struct HttpCall {
     pub method: Method,
     /// Which of the provider's end points; empty: the main one. One that the connection does not name is the main one.
     pub endpoint: Cow<'static, str>,
-    /// Path and query, percent-encoded, beginning with `/`; appended to the end point's own path.
+    /// Path and query, percent-encoded, beginning with `/`; appended to the end point's own path. Empty: that path
+    /// itself, as SOAP has it.
     pub target: String,
     /// Header fields, in order. Names in lower case; values visible ASCII. `host`, `content-length` and the
-    /// connection's own fields are the driver's.
+    /// connection's own fields are the driver's. One that the provider's connection sets too goes before that.
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body; empty: none.
     pub body: Bytes,
@@ -173,7 +174,8 @@ impl fmt::Debug for HttpAnswer {
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError {
-    /// Short and stable: `connect_failed`, `no_answer`, `answer_broken`, `answer_too_long`.
+    /// Short and stable: `connect_failed`, `no_answer`, `answer_broken`, `answer_too_long`; `call_unspeakable` for a
+    /// target or a header field that is none of HTTP.
     pub code: &'static str,
     /// What happened, for people. No secrets, no subscriber data.
     pub text: String,

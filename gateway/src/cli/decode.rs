@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use headgate_codecs::dissect::Dissection;
-use headgate_codecs::registry::Protocol;
+use headgate_codecs::registry::{Protocol, Transport};
 use headgate_core::text::from_hex;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::output::{self, Listing};
-use super::{capture, hex, settings};
+use super::{capture, hex, http_messages, settings};
 
 /// Explain messages of a protocol, field by field. Exit status 1 if one is broken.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ impl Decode {
         let values = settings::settings(self.settings.as_deref())?;
         let mut broken = false;
         let mut explained = Vec::new();
-        for source in self.sources()? {
+        for source in self.sources(protocol.transport)? {
             let messages = (protocol.decode)(&values, source.name.as_deref(), &source.bytes)
                 .map_err(|error| settings::refused(&error, self.settings.as_deref()))?;
             broken |= messages.iter().any(|message| message.broken.is_some());
@@ -71,7 +71,7 @@ impl Decode {
         Ok(u8::from(broken))
     }
 
-    fn sources(&self) -> Result<Vec<Source>, Failure> {
+    fn sources(&self, transport: Transport) -> Result<Vec<Source>, Failure> {
         let (bytes, name) = match self.input.strip_prefix('@') {
             Some(path) => {
                 let name = Path::new(path).file_name().map(|name| name.to_string_lossy().into_owned());
@@ -89,11 +89,8 @@ impl Decode {
                     .help("save it anew as pcapng, from Ethernet, loopback or Linux cooked")
             })?;
             let wanted = |stream: &capture::Stream| self.port.is_none_or(|port| stream.has_port(port));
-            let sources: Vec<Source> = streams
-                .into_iter()
-                .filter(wanted)
-                .map(|stream| Source { title: stream.title(), name: None, bytes: stream.payload })
-                .collect();
+            let sources: Vec<Source> =
+                streams.into_iter().filter(wanted).flat_map(|stream| messages(stream, transport)).collect();
             if sources.is_empty() {
                 return Err(Failure::new("the capture holds no TCP payload to explain")
                     .help("look without --port, or capture longer"));
@@ -107,6 +104,18 @@ impl Decode {
         }
         Ok(vec![Source { title: name.clone().unwrap_or_else(|| "standard input".into()), name, bytes }])
     }
+}
+
+/// What is explained by itself of a direction of a conversation: all of it, or each HTTP message.
+fn messages(stream: capture::Stream, transport: Transport) -> Vec<Source> {
+    let title = stream.title();
+    if transport != Transport::Http {
+        return vec![Source { title, name: None, bytes: stream.payload }];
+    }
+    let messages = http_messages::split(&stream.payload).into_iter().enumerate();
+    messages
+        .map(|(number, bytes)| Source { title: format!("{title}, message {}", number + 1), name: None, bytes })
+        .collect()
 }
 
 fn digits(text: &str) -> Result<Vec<u8>, Failure> {

@@ -68,6 +68,7 @@ impl Platform for Late {
 mod tests {
     use bytes::Bytes;
     use headgate_core::adapter::LinkId;
+    use headgate_core::http::{CallId, HttpAnswer, HttpReply, HttpRequest, Method};
     use jiff::Timestamp;
 
     use super::*;
@@ -87,6 +88,10 @@ mod tests {
                 Input::Received(link, bytes) => {
                     let effect = Effect::Send(link, Bytes::copy_from_slice(bytes));
                     self.out.push_back((self.next.next(), effect));
+                }
+                Input::Called(call, request) => {
+                    let reply = HttpReply::Whole(HttpAnswer::new(200, "text/plain", request.body));
+                    self.out.push_back((self.next.next(), Effect::Reply(call, reply)));
                 }
                 Input::Deadline => self.deadlines += 1,
                 _ => {}
@@ -125,5 +130,17 @@ mod tests {
         }
         assert_eq!(late.poll_output(), PlatformOutput::Wait(None));
         assert_eq!(late.holdings().applied, 0, "the platform was told of a deadline that was not its own");
+    }
+
+    #[test]
+    fn answers_to_calls_come_later_too() {
+        let mut late = Late::new(Box::new(Echo::default()), Duration::from_millis(50));
+        let request =
+            HttpRequest { method: Method::Get, target: "/".to_owned(), headers: Vec::new(), body: Bytes::new() };
+        late.handle_input(at(0), Input::Called(CallId(3), request));
+        assert!(matches!(late.poll_output(), PlatformOutput::Wait(Some(deadline)) if deadline.at == at(50).tick));
+        late.handle_input(at(50), Input::Deadline);
+        let output = late.poll_output();
+        assert!(matches!(output, PlatformOutput::Do(_, Effect::Reply(CallId(3), _))), "{output:?}");
     }
 }

@@ -11,6 +11,7 @@ mod demo;
 mod encode;
 mod failure;
 mod hex;
+mod http_messages;
 mod late;
 mod load;
 mod output;

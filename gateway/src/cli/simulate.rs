@@ -1,4 +1,4 @@
-//! `headgate simulate`: the platform's side of a protocol, behind a socket or on a directory.
+//! `headgate simulate`: the platform's side of a protocol, behind a socket, over HTTP or on a directory.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::simulate;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  headgate simulate PROTOCOL --listen 127.0.0.1:9001            a protocol over links
+  headgate simulate PROTOCOL --listen 127.0.0.1:9001            a protocol over links, or over HTTP
   headgate simulate PROTOCOL --directory /tmp/platform          a protocol over files
   headgate simulate generic --connect http://127.0.0.1:8480/v1/providers/NAME
                                                                 a worker that fetches what is to be done
@@ -29,14 +29,14 @@ Examples:
                                                                 misbehaves once each way, in this order
 
 Faults: garbage, wrong_number, half_frame, duplicate_answer, silence, close_before, close_instead, close_after,
-delay:MILLISECONDS, unknown_card, throttle, refuse_login.")]
+delay:MILLISECONDS, unknown_card, throttle, refuse_login, lose_sessions, server_error, oversized.")]
 pub(super) struct Simulate {
     /// The protocol; `headgate providers --protocols` lists them.
     protocol: String,
-    /// Where to listen, for protocols over links. Port 0: any that is free; it is printed.
+    /// Where to listen, for protocols over links and over HTTP. Port 0: any that is free; it is printed.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "directory")]
     listen: Option<SocketAddr>,
-    /// Our certificate chain, PEM: clients must speak TLS.
+    /// Our certificate chain, PEM: clients must speak TLS, or HTTPS.
     #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_key"])]
     tls_certificate: Option<PathBuf>,
     /// Its private key, PEM.
@@ -208,6 +208,9 @@ mod tests {
     fn faults_are_read_with_and_without_an_argument() {
         assert_eq!(fault("half-frame"), Ok(Fault::HalfFrame));
         assert_eq!(fault("delay:250"), Ok(Fault::Delay(250)));
+        assert_eq!(fault("lose_sessions"), Ok(Fault::LoseSessions));
+        assert_eq!(fault("server-error"), Ok(Fault::ServerError));
+        assert_eq!(fault("oversized"), Ok(Fault::Oversized));
         assert!(fault("delay").is_err() && fault("delay:soon").is_err() && fault("tantrum").is_err());
         assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
         assert!(duration("-1s").is_err());

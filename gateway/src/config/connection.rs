@@ -21,8 +21,11 @@ pub(super) const fn example(transport: Transport) -> &'static str {
             "address = \"127.0.0.1:9001\"\n",
         ),
         Transport::Http => concat!(
-            "# Where the platform's web service is.\n",
+            "# Where the platform's web service is; a list is tried in its order. https: needs a table `tls`.\n",
             "[provider.connection]\n",
+            "# basic = { user = \"headgate\", password = \"file:cas-password\" }\n",
+            "# connections = 64\n",
+            "# call_timeout = \"30s\"\n",
             "url = \"http://127.0.0.1:9001\"\n",
         ),
         // Its workers call the gateway.

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
-use super::secrets::is_secret;
+use super::secrets::{is_secret, is_secret_table};
 
 /// A TOML text and where its values are.
 #[derive(Debug)]
@@ -186,12 +186,13 @@ fn place_below(node: &Node, rest: &str) -> Option<Range<usize>> {
 
 fn mask_table(table: &BTreeMap<String, Entry>, text: &mut String) {
     for (key, entry) in table {
-        mask_node(&entry.node, is_secret(key), text);
+        mask_node(&entry.node, is_secret(key) || is_secret_table(key), text);
     }
 }
 
 fn mask_node(node: &Node, secret: bool, text: &mut String) {
     match &node.content {
+        Content::Table(table) if secret => table.values().for_each(|entry| mask_node(&entry.node, true, text)),
         Content::Table(table) => mask_table(table, text),
         Content::Array(items) => items.iter().for_each(|item| mask_node(item, secret, text)),
         Content::Leaf(Value::String(value)) if secret && !is_reference(value) => {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::document::{Content, Document, Entry, Node, join};
 use super::problem::{Problem, Problems, Severity};
-use super::secrets::is_secret;
+use super::secrets::{is_secret, is_secret_table};
 use super::{Config, check, files};
 
 /// Where values that are not in the file come from. A value of its own, so that tests need no
@@ -92,8 +92,15 @@ impl Reader<'_> {
         values
     }
 
+    /// A table whose every value is what its own key says: a secret.
+    fn secrets(&mut self, table: &BTreeMap<String, Entry>, key: &str, path: &str) -> Map<String, Value> {
+        let entries = table.iter();
+        entries.map(|(name, entry)| (name.clone(), self.node(&entry.node, key, &join(path, name)))).collect()
+    }
+
     fn node(&mut self, node: &Node, key: &str, path: &str) -> Value {
         match &node.content {
+            Content::Table(table) if is_secret_table(key) => Value::Object(self.secrets(table, key, path)),
             Content::Table(table) => Value::Object(self.table(table, path)),
             Content::Array(items) => {
                 let items = items.iter().enumerate();
@@ -101,7 +108,7 @@ impl Reader<'_> {
             }
             Content::Leaf(Value::String(text)) => match self.resolve(text, key, path) {
                 Ok(value) => {
-                    if (is_secret(key) || value != *text) && !value.is_empty() {
+                    if (hides(key) || value != *text) && !value.is_empty() {
                         self.hidden.insert(path.to_owned(), value.clone());
                     }
                     Value::String(value)
@@ -118,7 +125,7 @@ impl Reader<'_> {
     fn resolve(&mut self, text: &str, key: &str, path: &str) -> Result<String, Problem> {
         let text = substitute(text, self.surroundings.environment, path)?;
         match text.strip_prefix("file:") {
-            Some(file) if is_secret(key) => self.secret_file(file, path),
+            Some(file) if hides(key) => self.secret_file(file, path),
             _ => Ok(text),
         }
     }
@@ -320,4 +327,9 @@ fn remove(value: &mut Value, path: &str) -> bool {
         other => other.get_mut(step),
     });
     parent.and_then(Value::as_object_mut).and_then(|table| table.remove(last)).is_some()
+}
+
+/// Whether a text below this key is a secret.
+fn hides(key: &str) -> bool {
+    is_secret(key) || is_secret_table(key)
 }

@@ -270,6 +270,34 @@ fn a_secret_is_what_the_schema_calls_one() {
     }});
     let names = secrets::secret_names(&schema);
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["code", "pin_default"]);
+    let schema = serde_json::json!({"properties": {
+        "headers": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Secret"}},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+    }});
+    assert_eq!(secrets::secret_tables(&schema).into_iter().collect::<Vec<_>>(), ["headers"]);
+    assert!(
+        secrets::is_secret_table("headers") && secrets::is_secret("bearer") && !secrets::is_secret_table("services")
+    );
+}
+
+#[test]
+fn values_of_a_table_of_secrets_are_read_from_files_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("key"), "from-a-file\n").unwrap();
+    let text = "[[provider]]\nname = \"a\"\nprotocol = \"nagravision-smsgw\"\n[provider.connection]\n\
+                headers = { x-key = \"geheim\", x-file = \"file:key\", x-env = \"${HIDDEN}\", x-wrong = 7 }\n";
+    let surroundings = Surroundings { directory: directory.path().to_owned(), environment: &environment };
+    for text in [text.to_owned(), text.replace(", x-wrong = 7", "")] {
+        let problems = read("headgate.toml", &text, &surroundings).unwrap_err();
+        let shown = format!("{problems}\n{}", problems.render(false));
+        assert!(shown.contains("provider[0].connection.headers"), "{shown}");
+        for secret in ["geheim", "from-a-file", "hunter2"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    let missing = text.replace("file:key", "file:nowhere");
+    let problems = read("headgate.toml", &missing, &surroundings).unwrap_err().to_string();
+    assert!(problems.contains("provider[0].connection.headers.x-file: "), "{problems}");
 }
 
 #[test]

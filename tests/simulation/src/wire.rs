@@ -1,5 +1,5 @@
-//! What lies between an adapter and a platform: links that carry bytes with delays and break, or a file
-//! server that is slow and sometimes away.
+//! What lies between an adapter and a platform: links that carry bytes with delays and break, a file server that
+//! is slow and sometimes away, or HTTP calls that are refused, cut and lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use headgate_codecs::memory_files::MemoryFiles;
 use headgate_core::adapter::{Effect, EffectId, FileAnswer, FileCall, FileError, FileErrorKind, LinkId};
 use headgate_core::failure::Sent;
+use headgate_core::http::{CallId, HttpAnswer, HttpCall, HttpError, HttpReply, HttpRequest};
 
 /// Which side of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,18 @@ pub enum Parcel {
     Call(EffectId, FileCall),
     /// A file call's result.
     Result(EffectId, Result<FileAnswer, FileError>),
+    /// An HTTP call reaches the platform's machine.
+    Called(CallId, HttpCall),
+    /// An HTTP call's result. The first that arrives counts.
+    Answered(CallId, Result<HttpAnswer, HttpError>),
+}
+
+/// An HTTP call without a result.
+#[derive(Clone, Copy, Debug)]
+struct OpenCall {
+    id: EffectId,
+    answer_limit: usize,
+    is_cut: bool,
 }
 
 /// The wire's own state: which links are open, and under which name the platform knows them.
@@ -40,6 +53,8 @@ pub struct Wire {
     open: BTreeMap<LinkId, LinkId>,
     closing: BTreeSet<LinkId>,
     accepted: u32,
+    calls: BTreeMap<CallId, OpenCall>,
+    called: u64,
     /// The file server.
     pub files: MemoryFiles,
 }
@@ -75,14 +90,45 @@ impl Wire {
                 here.map(|here| self.close(here, Some(from))).unwrap_or_default()
             }
             Effect::File(call) => vec![(from, Parcel::Call(id, call))],
+            Effect::Http(call) => {
+                self.called += 1;
+                let name = CallId(self.called);
+                self.calls.insert(name, OpenCall { id, answer_limit: call.answer_limit, is_cut: false });
+                vec![(Side::Platform, Parcel::Called(name, call))]
+            }
+            Effect::Reply(name, reply) => match self.calls.get(&name) {
+                Some(call) => vec![(Side::Adapter, Parcel::Answered(name, answered(reply, call.answer_limit)))],
+                None => Vec::new(),
+            },
             other => unreachable!("the wire does not carry {other:?}"),
         }
     }
 
-    /// Breaks every link: both sides learn it.
+    /// Breaks every link: both sides learn it. Calls without a result are cut, wherever they are.
     pub fn break_links(&mut self) -> Vec<(Side, Parcel)> {
         let links: Vec<_> = self.open.keys().copied().collect();
-        links.into_iter().flat_map(|link| self.close(link, None)).collect()
+        let mut parcels: Vec<_> = links.into_iter().flat_map(|link| self.close(link, None)).collect();
+        for (name, call) in &mut self.calls {
+            call.is_cut = true;
+            parcels.push((Side::Adapter, Parcel::Answered(*name, Err(unanswered("the connection broke")))));
+        }
+        parcels
+    }
+
+    /// Forgets the calls of a gateway that died: nobody waits for their results.
+    pub fn forget_calls(&mut self) {
+        self.calls.clear();
+    }
+
+    /// Whether a call certainly reaches the platform; of one that was cut or forgotten on its way nobody knows.
+    #[must_use]
+    pub fn is_whole(&self, name: CallId) -> bool {
+        self.calls.get(&name).is_some_and(|call| !call.is_cut)
+    }
+
+    /// Ends a call; returns the effect it was, unless it has ended already.
+    pub fn end_call(&mut self, name: CallId) -> Option<EffectId> {
+        self.calls.remove(&name).map(|call| call.id)
     }
 
     /// Carries out a file call.
@@ -103,7 +149,8 @@ impl Wire {
                 // What was sent before a link closed still arrives.
                 Side::Platform => self.here(*link).is_some() || self.closing.contains(link),
             },
-            Parcel::Closed(..) | Parcel::Call(..) | Parcel::Result(..) => true,
+            Parcel::Answered(name, _) => self.calls.contains_key(name),
+            Parcel::Closed(..) | Parcel::Call(..) | Parcel::Result(..) | Parcel::Called(..) => true,
         }
     }
 
@@ -126,5 +173,36 @@ impl Wire {
 
     fn here(&self, there: LinkId) -> Option<LinkId> {
         self.open.iter().find(|(_, name)| **name == there).map(|(here, _)| *here)
+    }
+}
+
+/// A call as the platform sees it.
+#[must_use]
+pub fn request(call: HttpCall) -> HttpRequest {
+    let headers = call.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+    HttpRequest { method: call.method, target: call.target, headers, body: call.body }
+}
+
+/// The result of a call that was not even begun.
+#[must_use]
+pub fn refused() -> HttpError {
+    HttpError { code: "connect_failed", text: "connection refused".to_owned(), sent: Sent::No }
+}
+
+/// The result of a call whose answer nobody has seen.
+#[must_use]
+pub fn unanswered(why: &str) -> HttpError {
+    HttpError { code: "no_answer", text: why.to_owned(), sent: Sent::Maybe }
+}
+
+/// What a driver makes of a platform's reply.
+fn answered(reply: HttpReply, limit: usize) -> Result<HttpAnswer, HttpError> {
+    let failed = |code| Err(HttpError { code, text: "the answer can not be used".to_owned(), sent: Sent::Maybe });
+    match reply {
+        HttpReply::Whole(answer) | HttpReply::AndClose(answer) if answer.body.len() <= limit => Ok(answer),
+        HttpReply::Whole(_) | HttpReply::AndClose(_) => failed("answer_too_long"),
+        HttpReply::Cut(_, declared) if declared > limit as u64 => failed("answer_too_long"),
+        HttpReply::Cut(..) => failed("answer_broken"),
+        HttpReply::Close => Err(unanswered("the connection was closed before an answer came")),
     }
 }

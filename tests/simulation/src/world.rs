@@ -10,6 +10,7 @@ use headgate_core::adapter::{Done, Input, LinkId, Rules};
 use headgate_core::body::RequestBody;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::{Engine, Output};
+use headgate_core::http::{CallId, HttpCall};
 use headgate_core::platform::{Platform, PlatformOutput};
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
 use headgate_core::request::{Body, Request, RequestId, State};
@@ -25,7 +26,10 @@ use super::kinds::Kind;
 use super::plan::{Plan, Step};
 use super::store::SimStore;
 use super::watched::Watched;
-use super::wire::{Parcel, Side, Wire};
+use super::wire::{self, Parcel, Side, Wire};
+
+/// How long an HTTP call waits for its answer where it does not say so itself: the drivers' default.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Far more events than any plan needs: a world that turns in circles is stopped.
 const MOST_EVENTS: u64 = 2_000_000;
@@ -340,6 +344,7 @@ impl<'a> World<'a> {
         self.engine_deadline = None;
         self.commit_planned = false;
         self.store.crash(self.store.pending() * share / 100)?;
+        self.wire.forget_calls();
         let parcels = self.wire.break_links();
         self.dispatch(parcels);
         let back = self.after(Duration::from_secs(3));
@@ -444,17 +449,26 @@ impl<'a> World<'a> {
 
     // ---- the wire
 
-    /// Sends parcels on their way: none overtakes another of the same way.
+    /// Sends parcels on their way: none overtakes another of the same way. HTTP calls run side by side.
     fn dispatch(&mut self, parcels: Vec<(Side, Parcel)>) {
         for (to, parcel) in parcels {
+            let mut arrival = self.after(Duration::from_millis(3));
             let way = match &parcel {
-                Parcel::Connected(link) | Parcel::Bytes(link, _) | Parcel::Closed(link, _) => Some(*link),
-                Parcel::Call(..) | Parcel::Result(..) => None,
+                Parcel::Connected(link) | Parcel::Bytes(link, _) | Parcel::Closed(link, _) => Some(Some(*link)),
+                Parcel::Call(..) | Parcel::Result(..) => Some(None),
+                Parcel::Called(name, call) => {
+                    let patience = call.timeout.unwrap_or(CALL_TIMEOUT);
+                    let given_up = Parcel::Answered(*name, Err(wire::unanswered("no answer in time")));
+                    let event = Event::Deliver { to: Side::Adapter, parcel: given_up, life: self.life };
+                    self.schedule(self.now.tick + patience, event);
+                    None
+                }
+                Parcel::Answered(..) => None,
             };
-            let arrival = self
-                .after(Duration::from_millis(3))
-                .max(self.last_arrival.get(&(to, way)).copied().unwrap_or_default());
-            self.last_arrival.insert((to, way), arrival);
+            if let Some(way) = way {
+                arrival = arrival.max(self.last_arrival.get(&(to, way)).copied().unwrap_or_default());
+                self.last_arrival.insert((to, way), arrival);
+            }
             self.schedule(arrival, Event::Deliver { to, parcel, life: self.life });
         }
     }
@@ -471,6 +485,9 @@ impl<'a> World<'a> {
             self.dispatch_result(to, id, result, life);
             return;
         }
+        if let Parcel::Called(name, call) = parcel {
+            return self.deliver_call(name, call);
+        }
         if void || !self.wire.delivers(to, &parcel) {
             return;
         }
@@ -478,13 +495,29 @@ impl<'a> World<'a> {
             Parcel::Connected(link) => Input::Connected(*link),
             Parcel::Bytes(link, bytes) => Input::Received(*link, bytes),
             Parcel::Closed(link, why) => Input::Closed(*link, why),
-            Parcel::Call(..) => return,
+            Parcel::Call(..) | Parcel::Called(..) => return,
             Parcel::Result(id, result) => Input::Done(*id, Done::File(result.clone())),
+            Parcel::Answered(name, result) => match self.wire.end_call(*name) {
+                Some(id) => Input::Done(id, Done::Http(result.clone())),
+                None => return,
+            },
         };
         match (to, &mut self.engine) {
             (Side::Adapter, Some(engine)) => engine.handle_input(self.now, input),
             (Side::Adapter, None) => {}
             (Side::Platform, _) => self.platform.handle_input(self.now, input),
+        }
+    }
+
+    /// A call comes to the platform's machine. One that was cut, or whose gateway died, may have been lost before.
+    fn deliver_call(&mut self, name: CallId, call: HttpCall) {
+        if !self.wire.is_whole(name) && self.rng.random_bool(0.5) {
+            return;
+        }
+        if self.platform_up {
+            self.platform.handle_input(self.now, Input::Called(name, wire::request(call)));
+        } else if self.wire.is_whole(name) {
+            self.dispatch(vec![(Side::Adapter, Parcel::Answered(name, Err(wire::refused())))]);
         }
     }
 
