@@ -81,6 +81,13 @@ pub trait Dialogue: Send {
     /// understands them.
     fn read(&mut self, now: Now, task: &mut Self::Task, answer: &HttpAnswer) -> Step;
 
+    /// What of a task must not stand in the record of what was said, as its calls carry it: a PIN. Asked once, when
+    /// the task begins.
+    fn private(&self, task: &Self::Task) -> Vec<String> {
+        let _ = task;
+        Vec::new()
+    }
+
     /// What must not stand in the record of what was said: the session's handle, keys.
     fn secrets<'a>(&'a self, session: Option<&'a Self::Session>) -> Vec<&'a str> {
         let _ = session;
