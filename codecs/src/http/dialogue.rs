@@ -109,6 +109,8 @@ pub enum Begun<T> {
 pub enum Step {
     /// The task goes on with its next call.
     Next,
+    /// That call did nothing: it was refused as a whole. The task goes on with another one.
+    Undone,
     /// The task goes on after this time: the platform works on it.
     After(Duration),
     /// The session is not known to the platform any more, and nothing was done: the call is made again with a new
