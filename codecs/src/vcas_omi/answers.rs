@@ -231,7 +231,8 @@ fn paired(
             for (smartcard, stbs) in pairs {
                 let key = smartcard.as_str().to_owned();
                 let pairing = task.tally.pairings.entry(key).or_insert_with(|| Pairing { smartcard, stbs: Vec::new() });
-                pairing.stbs.extend(stbs);
+                let new: Vec<_> = stbs.into_iter().filter(|stb| !pairing.stbs.contains(stb)).collect();
+                pairing.stbs.extend(new);
             }
         }
         // Not paired at all, it may be: the pairing that follows decides.

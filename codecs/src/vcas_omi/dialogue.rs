@@ -238,7 +238,7 @@ impl Dialogue for OmiDialogue {
             Judgement::Refusal => answers::take(&self.speech, task, action, reply),
             Judgement::Unknown => {
                 task.queue.push_front(Action::Probe { refused: Box::new(action), reply: Box::new(reply), why });
-                Step::Next
+                Step::Undone
             }
         }
     }

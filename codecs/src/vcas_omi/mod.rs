@@ -15,6 +15,8 @@ pub mod platform;
 pub mod settings;
 pub mod speech;
 mod task;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use std::sync::Arc;

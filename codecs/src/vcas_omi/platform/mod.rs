@@ -9,6 +9,8 @@ mod entitlements;
 mod messages;
 mod sessions;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use headgate_core::Now;
