@@ -23,4 +23,5 @@ pub mod nagravision_smsgw;
 pub mod registry;
 #[cfg(test)]
 mod test_support;
+pub mod vcas_omi;
 pub mod xml;

@@ -299,6 +299,7 @@ impl<D: Dialogue> HttpAdapter<D> {
                 running.changed |= !harmless;
                 self.ready.push_back(submission);
             }
+            Step::Undone => self.ready.push_back(submission),
             Step::After(pause) => {
                 running.changed |= !harmless;
                 self.later.insert((now.tick + pause, submission));
@@ -368,7 +369,8 @@ impl<D: Dialogue> Adapter for HttpAdapter<D> {
         }
         match self.dialogue.begin(now, &request) {
             Ok(Begun::Task(task)) => {
-                let private = private(&request.command);
+                let mut private = private(&request.command);
+                private.extend(self.dialogue.private(&task));
                 let running = Running { task, record: Record::default(), private, changed: false, losses: 0 };
                 self.tasks.insert(id, running);
                 self.ready.push_back(id);

@@ -81,6 +81,13 @@ pub trait Dialogue: Send {
     /// understands them.
     fn read(&mut self, now: Now, task: &mut Self::Task, answer: &HttpAnswer) -> Step;
 
+    /// What of a task must not stand in the record of what was said, as its calls carry it: a PIN. Asked once, when
+    /// the task begins.
+    fn private(&self, task: &Self::Task) -> Vec<String> {
+        let _ = task;
+        Vec::new()
+    }
+
     /// What must not stand in the record of what was said: the session's handle, keys.
     fn secrets<'a>(&'a self, session: Option<&'a Self::Session>) -> Vec<&'a str> {
         let _ = session;
@@ -102,6 +109,8 @@ pub enum Begun<T> {
 pub enum Step {
     /// The task goes on with its next call.
     Next,
+    /// That call did nothing: it was refused as a whole. The task goes on with another one.
+    Undone,
     /// The task goes on after this time: the platform works on it.
     After(Duration),
     /// The session is not known to the platform any more, and nothing was done: the call is made again with a new

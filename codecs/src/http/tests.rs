@@ -81,9 +81,15 @@ impl Dialogue for Toy {
             }
             200 => Step::completed(),
             401 => Step::SessionLost(answer::not_admitted(answer)),
+            409 => Step::Undone,
             404 => Step::rejected(Failure::refused("404", "no such card")),
             _ => Step::failed(answer::server_error(answer)),
         }
+    }
+
+    fn private(&self, task: &Task) -> Vec<String> {
+        // As the path carries it, so that other numbers stay.
+        vec![format!("/{}0815/", task.card.trim_end_matches("0815"))]
     }
 
     fn secrets<'a>(&'a self, session: Option<&'a String>) -> Vec<&'a str> {
@@ -115,6 +121,9 @@ impl Backend for ToyBackend {
         }
         if refuse.is_some() {
             return HttpAnswer::new(404, "text/plain", "");
+        }
+        if request.target.starts_with("/do/4090/") {
+            return HttpAnswer::new(409, "text/plain", "");
         }
         *self.done.entry(request.target.clone()).or_default() += 1;
         let card = request.target.split('/').nth(2).unwrap_or_default().to_owned();
@@ -243,6 +252,12 @@ fn what_may_have_been_sent_is_told_exactly() {
     pair.refuse = 1;
     pair.release();
     assert_eq!(pair.end(8), "failed connect_failed Maybe");
+    // The first was refused as a whole: nothing was done yet.
+    pair.hold = true;
+    pair.submit(10, &command("pair", 4090));
+    pair.refuse = 1;
+    pair.release();
+    assert_eq!(pair.end(10), "failed connect_failed No");
     // Both are done once.
     pair.submit(9, &command("pair", 9));
     assert_eq!(pair.platform.holdings().cards["9"].refreshes, 2);
@@ -283,6 +298,9 @@ fn neither_logs_nor_records_tell_secrets() {
     let request = String::from_utf8_lossy(&exchange.request).into_owned();
     assert!(request.contains("session: ***") && request.contains("POST /do/4711/1"), "{request}");
     assert!(!request.contains("session-1"));
+    pair.submit(2, &command("refresh_services", 47_110_815));
+    let exchange = &pair.outcome(2).exchange;
+    assert!(exchange.request.starts_with(b"POST /do***1 "), "{exchange:?}");
     for private in ["session-1", "4711", "password"] {
         assert!(!pair.log.contains(private), "{private} in {}", pair.log);
     }
