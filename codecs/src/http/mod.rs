@@ -16,6 +16,7 @@ pub mod form;
 pub mod message;
 pub mod oauth;
 pub mod platform;
+pub mod raw;
 pub mod session;
 pub mod soap;
 #[cfg(test)]
