@@ -16,7 +16,6 @@ use super::sdp::settings::SdpSettings;
 /// Settings of a provider that speaks `nagra-medialive`. For `opentv3` `tenant` and what is under `token` must be set.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "nagra-medialive")]
 pub struct Settings {
     /// Which generation of the platform it is. Default `opentv3`.
     pub generation: Generation,

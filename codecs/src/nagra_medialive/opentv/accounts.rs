@@ -69,7 +69,16 @@ impl AccountWork {
     }
 
     pub(super) fn read(&mut self, answer: &HttpAnswer) -> Step {
-        self.answered(answer).unwrap_or_else(|step| step)
+        let place = self.place().to_owned();
+        let step = self.answered(answer).unwrap_or_else(|step| step);
+        match step {
+            // Who reads it must know that the first platform has the change already.
+            Step::End(End { verdict: Verdict::Failed(failure), reference }) if !place.is_empty() => {
+                let text = format!("the main end point has the change; `{place}` may not: {}", failure.text);
+                Step::End(End { verdict: Verdict::Failed(Failure { text, ..failure }), reference })
+            }
+            step => step,
+        }
     }
 
     /// Secret values in the account, which calls repeat and answers tell.

@@ -422,6 +422,11 @@ fn with_a_twin_both_are_written_and_a_part_is_told() {
     site.pair.platform.inject(Fault::CloseInstead).unwrap();
     assert_eq!(site.ask(new_subscriber("A3")), "failed answer_broken Maybe");
     assert_eq!(site.ask(new_subscriber("A3")), "completed");
+    site.pair.platform.inject(Fault::CloseAfter).unwrap();
+    site.pair.platform.inject(Fault::ServerError).unwrap();
+    assert_eq!(site.ask(new_subscriber("A4")), "failed server_error Maybe");
+    let Verdict::Failed(failure) = &site.pair.outcome(site.last()).verdict else { panic!() };
+    assert!(failure.text.starts_with("the main end point has the change; `ssp` may not: "), "{failure}");
 }
 
 #[test]
