@@ -6,6 +6,8 @@
 //!
 //! The protocol adds what identifies Headgate: the session, the signature, the tenant.
 
+use std::fmt;
+
 use headgate_core::body::Refusal;
 use headgate_core::http::{HttpCall, Method};
 use serde::Deserialize;
@@ -18,7 +20,7 @@ pub const JSON: &str = "application/json";
 const LONGEST_PATH: usize = 8 << 10;
 
 /// A call as the caller wrote it.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawCall {
     /// The method, in capitals.
@@ -60,6 +62,13 @@ impl RawCall {
             Some(body) => HttpCall { body: body.get().to_owned().into(), ..call.header("content-type", JSON) },
             None => call,
         }
+    }
+}
+
+impl fmt::Debug for RawCall {
+    /// Shows lengths, not contents.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.call(), f)
     }
 }
 

@@ -68,7 +68,7 @@ impl AccountStatus {
 }
 
 /// A device that is put under an account \[S12\].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewDevice<'a> {
     /// Its id, the caller's.
@@ -86,7 +86,7 @@ pub struct NewDevice<'a> {
 }
 
 /// An entitlement that is granted \[S13, S27\].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
     /// Its id, the caller's: a grant that is repeated is the same one.
@@ -130,7 +130,7 @@ pub const SUBSCRIBED: &str = "SUBSCRIBED";
 pub const UNSUBSCRIBED: &str = "UNSUBSCRIBED";
 
 /// An entitlement in a list. Pages spell members differently \[S13\].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// Its id.
@@ -173,7 +173,7 @@ fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Ti
 }
 
 /// A page of a list \[S13\].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Page {
     /// How many there are on all pages.
@@ -184,7 +184,7 @@ pub struct Page {
 }
 
 /// The answer to a creation \[S12, S13\].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Created {
     /// The id of what was made.
     #[serde(rename = "_id")]

@@ -75,6 +75,16 @@ fn tokens_end_and_renew_once() {
 }
 
 #[test]
+fn a_platform_without_settings_takes_every_operator_and_tenant() {
+    let mut caller = Caller::new();
+    caller.platform = MediaLivePlatform::new(Arc::new(Settings::read(&json!({})).unwrap()), &Stock::default());
+    assert_eq!(caller.grant("grant_type=password&username=anybody&password=x").0, 401, "the client has no name");
+    let granted = caller.grant("grant_type=password&username=anybody&password=x&client_id=any");
+    assert_eq!((granted.0, &granted.1["access_token"]), (200, &json!("access-1")));
+    caller.account("A1");
+}
+
+#[test]
 fn a_member_that_is_left_out_becomes_null_and_a_cancelled_account_stays_so() {
     let mut caller = Caller::new();
     caller.account("A1");

@@ -13,7 +13,7 @@ use crate::xml::Element;
 use crate::xml::write::{Unwritable, XmlWriter};
 
 /// A call of an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
     /// An account with its one user.
     CreateAccount {
@@ -52,7 +52,7 @@ pub enum Operation {
 }
 
 /// The user of a new account \[S6\].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// What the user is called.
     pub name: String,
@@ -143,7 +143,7 @@ impl User {
 }
 
 /// What a service answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// The body is empty: done.
     Nothing,
