@@ -19,6 +19,7 @@ pub mod framing;
 pub mod generic_provider;
 pub mod http;
 pub mod memory_files;
+pub mod nagra_medialive;
 pub mod nagravision_smsgw;
 pub mod registry;
 #[cfg(test)]

@@ -11,11 +11,16 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, generic_provider, nagravision_smsgw, vcas_omi};
+use crate::{conax_sms, generic_provider, nagra_medialive, nagravision_smsgw, vcas_omi};
 
 /// Every protocol, by name.
-pub static PROTOCOLS: &[Protocol] =
-    &[conax_sms::PROTOCOL, generic_provider::PROTOCOL, nagravision_smsgw::PROTOCOL, vcas_omi::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] = &[
+    conax_sms::PROTOCOL,
+    generic_provider::PROTOCOL,
+    nagra_medialive::PROTOCOL,
+    nagravision_smsgw::PROTOCOL,
+    vcas_omi::PROTOCOL,
+];
 
 /// The protocol of that name.
 #[must_use]

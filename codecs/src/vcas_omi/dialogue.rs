@@ -243,7 +243,7 @@ impl Dialogue for OmiDialogue {
         }
     }
 
-    fn private(&self, task: &Task) -> Vec<String> {
+    fn confidential(&self, task: &Task, _: Option<&HttpAnswer>) -> Vec<String> {
         task.private.clone()
     }
 

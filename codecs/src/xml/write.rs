@@ -126,6 +126,11 @@ impl XmlWriter {
         self.event(Event::Text(BytesText::new(text)));
     }
 
+    /// A part that is written already: one that [`super::parse`] has read.
+    pub(crate) fn written(&mut self, part: &str) {
+        self.event(Event::Text(BytesText::from_escaped(part)));
+    }
+
     /// The document.
     ///
     /// # Errors
