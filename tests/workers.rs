@@ -9,49 +9,34 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use headgate::api::{self, Serving};
-use headgate::config::load::{Surroundings, read};
-use headgate::gateway::Gateway;
 use headgate_site::client::Client;
+use headgate_site::running::Running;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tokio_util::sync::CancellationToken;
 
 /// A gateway with a served provider named `gen`.
 struct Served {
-    gateway: Gateway,
-    serving: Serving,
-    client: Client,
-    home: tempfile::TempDir,
+    running: Running,
 }
 
 impl Served {
     async fn start(settings: &str) -> Result<Self> {
-        let home = tempfile::tempdir()?;
-        let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"{}\"\n[[provider]]\nname = \"gen\"\n\
-             protocol = \"generic\"\n[provider.services]\nBASIC = \"b1\"\nSPORT = \"s1\"\n[provider.settings]\n{settings}\n",
-            home.path().join("headgate.db").display()
+        let provider = format!(
+            "[[provider]]\nname = \"gen\"\nprotocol = \"generic\"\n\
+             [provider.services]\nBASIC = \"b1\"\nSPORT = \"s1\"\n[provider.settings]\n{settings}\n"
         );
-        let surroundings = Surroundings { directory: home.path().into(), environment: &|_| None };
-        let config = read("test", &text, &surroundings).map_err(|wrong| anyhow::anyhow!("{wrong}"))?.config;
-        let gateway = Gateway::start(&config).await?;
-        let recorder = headgate::telemetry::metrics::start()?;
-        let serving =
-            api::serve(gateway.clone(), &config.server, &config.keys, recorder, CancellationToken::new()).await?;
-        let client = Client::new(serving.http());
-        Ok(Self { gateway, serving, client, home })
+        Ok(Self { running: Running::start(&provider).await? })
     }
 
-    fn address(&self) -> SocketAddr {
-        self.serving.http()
+    const fn client(&self) -> &Client {
+        &self.running.client
     }
 
     async fn work(&self, call: &str, body: Value) -> Result<Value> {
         let path = format!("/v1/providers/gen/{call}");
-        let reply = self.client.call(Method::POST, &path, &[], body.to_string()).await?;
+        let reply = self.client().call(Method::POST, &path, &[], body.to_string()).await?;
         ensure!(reply.status == StatusCode::OK, "{}: {}", reply.status, reply.json());
         Ok(reply.json())
     }
@@ -107,10 +92,10 @@ async fn four_workers_two_of_which_die_answer_every_request_once() -> Result<()>
     let slow = ["--max", "10", "--pause", "0.01"];
     let mut workers = Vec::new();
     for _ in 0..4 {
-        workers.push(Worker::start(served.address(), &slow)?);
+        workers.push(Worker::start(served.running.serving.http(), &slow)?);
     }
     let requests: Vec<_> = (0..REQUESTS).map(activate).collect();
-    let client = served.client.clone();
+    let client = served.client().clone();
     let outcomes = tokio::spawn(async move { client.post_lines(&requests, 120).await });
     let mut done: BTreeMap<String, usize> = BTreeMap::new();
     let mut dead = 0;
@@ -138,27 +123,27 @@ async fn four_workers_two_of_which_die_answer_every_request_once() -> Result<()>
     let twice = done.values().filter(|count| **count > 1).count();
     ensure!(done.len() == REQUESTS && twice <= 20, "{} numbers, {twice} of them done twice", done.len());
     println!("{REQUESTS} requests, {dead} by workers that died, {twice} of those done again by another");
-    served.gateway.stop(Duration::from_secs(5)).await?;
+    served.running.gateway.stop(Duration::from_secs(5)).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_order_within_a_subscription_is_kept_and_a_waiting_call_is_woken() -> Result<()> {
     let served = Served::start("longest_wait = \"30s\"").await?;
-    let client = served.client.clone();
+    let client = served.client().clone();
     let waiting = tokio::spawn(async move {
         let body = json!({ "wait_seconds": 30, "max": 1 }).to_string();
         client.call(Method::POST, "/v1/providers/gen/pull", &[], body).await
     });
     // The first call is what tells that a worker is there: it must have come.
-    while served.client.get("/v1/providers/gen").await?["links_up"] != 1 {
+    while served.client().get("/v1/providers/gen").await?["links_up"] != 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let mut posted = Vec::new();
     for services in [json!(["BASIC"]), json!(["SPORT"])] {
         let body =
             json!({ "provider": "gen", "command": "activate_services", "subscription": "S1", "services": services });
-        posted.push(served.client.post(&body, 0).await?.json());
+        posted.push(served.client().post(&body, 0).await?.json());
     }
     let first = waiting.await??.json();
     let offer = &first["requests"][0];
@@ -172,10 +157,9 @@ async fn the_order_within_a_subscription_is_kept_and_a_waiting_call_is_woken() -
     ensure!(served.work("answers", answers).await? == json!({ "failed": [] }), "a repeat is fine");
     let second = served.work("pull", json!({ "wait_seconds": 10 })).await?;
     ensure!(second["requests"][0]["services"][0]["ca_id"] == "s1", "{second}");
-    let ended = served.client.ended(posted[0]["id"].as_str().context("an id")?).await?;
+    let ended = served.client().ended(posted[0]["id"].as_str().context("an id")?).await?;
     ensure!(ended["platform_reference"] == "R-1" && ended["state"] == "completed", "{ended}");
-    served.gateway.stop(Duration::from_secs(1)).await?;
-    drop(served.home);
+    served.running.gateway.stop(Duration::from_secs(1)).await?;
     Ok(())
 }
 
@@ -184,12 +168,12 @@ async fn crm_com_s_calls_are_served_where_it_serves_them() -> Result<()> {
     let served = Served::start("crm_com_types_only = true").await?;
     let pending = "/provisioning/generic_provisioning_requests/get_pending?token=T\
         &provisioning_provider_identifier=%7B%22name%22%3A%22gen%22%7D&number_of_results=50&offset=0";
-    ensure!(served.client.get(pending).await?["data"]["subscriptions_set"] == json!([]), "empty at first");
-    let id = served.client.post(&activate(0), 0).await?.json()["id"].as_str().context("an id")?.to_owned();
-    let mut shown = served.client.get(pending).await?;
+    ensure!(served.client().get(pending).await?["data"]["subscriptions_set"] == json!([]), "empty at first");
+    let id = served.client().post(&activate(0), 0).await?.json()["id"].as_str().context("an id")?.to_owned();
+    let mut shown = served.client().get(pending).await?;
     while shown["data"]["subscriptions_set"] == json!([]) {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        shown = served.client.get(pending).await?;
+        shown = served.client().get(pending).await?;
     }
     let request = &shown["data"]["subscriptions_set"][0]["pending_provisioning_requests_set"][0];
     ensure!(request["type"] == "ACTIVATE_SERVICE" && request["service"]["ca_id"] == "b1", "{shown}");
@@ -198,10 +182,10 @@ async fn crm_com_s_calls_are_served_where_it_serves_them() -> Result<()> {
         "responses_set": [{ "number": request["number"], "response_status": "REJECTED", "error_code": "E12" }],
     });
     let path = "/provisioning/generic_provisioning_requests/send_response";
-    let reply = served.client.call(Method::POST, path, &[("content-type", "application/json")], response.to_string());
+    let reply = served.client().call(Method::POST, path, &[("content-type", "application/json")], response.to_string());
     let reply = reply.await?.json();
     ensure!(reply["data"]["failed_provisioning_requests_set"] == json!([]), "{reply}");
-    let ended = served.client.ended(&id).await?;
+    let ended = served.client().ended(&id).await?;
     ensure!(ended["state"] == "rejected" && ended["failure"]["code"] == "E12", "{ended}");
     for (path, status) in [
         ("/provisioning/generic_provisioning_requests/get_pending?number_of_results=5&offset=0", 400),
@@ -210,9 +194,9 @@ async fn crm_com_s_calls_are_served_where_it_serves_them() -> Result<()> {
             404,
         ),
     ] {
-        let reply = served.client.call(Method::GET, path, &[], "").await?;
+        let reply = served.client().call(Method::GET, path, &[], "").await?;
         ensure!(reply.status.as_u16() == status, "{path}: {}", reply.json());
     }
-    served.gateway.stop(Duration::from_secs(1)).await?;
+    served.running.gateway.stop(Duration::from_secs(1)).await?;
     Ok(())
 }

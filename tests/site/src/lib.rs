@@ -4,9 +4,11 @@
 pub mod certificates;
 pub mod client;
 pub mod program;
+pub mod running;
 pub mod server;
 pub mod site;
 pub mod vsftpd;
+pub mod web;
 
 pub use client::{Client, Reply};
 pub use program::Program;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,15 +10,14 @@ use headgate::api::{self, Serving};
 use headgate::config::Config;
 use headgate::gateway::Gateway;
 use headgate::simulate::{self, Simulation};
-use headgate::telemetry::metrics;
 use headgate_codecs::registry::{self, Stock};
-use metrics_exporter_prometheus::PrometheusHandle;
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::running::recorder;
 use crate::vsftpd::Vsftpd;
 
 /// The password that the platform over links demands.
@@ -118,9 +117,6 @@ fn settings(protocol: &str) -> Value {
     }
 }
 
-/// One recorder for a process: sites of one test share it.
-static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-
 /// A gateway in this process, with its platforms.
 pub struct Site {
     /// The platforms.
@@ -151,8 +147,7 @@ impl Site {
         adjust(&mut config);
         let gateway = Gateway::start(&config).await?;
         let stop = CancellationToken::new();
-        let metrics = RECORDER.get_or_init(|| metrics::start().expect("the first recorder of this process"));
-        let serving = api::serve(gateway.clone(), &config.server, &config.keys, metrics.clone(), stop.clone()).await?;
+        let serving = api::serve(gateway.clone(), &config.server, &config.keys, recorder(), stop.clone()).await?;
         let client = Client::new(serving.http());
         Ok(Self { platforms, gateway, client, serving, stop })
     }
