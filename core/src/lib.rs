@@ -11,7 +11,7 @@
 //! next), [`engine`] (both joined).
 //!
 //! Above single requests: [`subscription`] (what a CRM wants of a platform, and what the platform is believed to
-//! hold), [`reconcile`] (the commands that close the difference), [`schedule`] (when things happen).
+//! hold), [`reconcile`] (the commands that close the difference), [`schedule`] and [`run`] (the same for many).
 
 #![cfg_attr(
     not(test),
@@ -31,6 +31,7 @@ pub mod platform;
 pub mod provider;
 pub mod reconcile;
 pub mod request;
+pub mod run;
 pub mod schedule;
 pub mod subscription;
 pub mod text;

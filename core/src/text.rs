@@ -143,6 +143,11 @@ bounded_text! {
     DefinitionName, 64, shown
 }
 bounded_text! {
+    /// What one item of a run is about, in the order in which the run goes: a subscription's number. Subscriber data:
+    /// `Debug` shows only its length.
+    ItemKey, 256, hidden
+}
+bounded_text! {
     /// Something personal: a name, an address. Subscriber data: `Debug` shows only its length.
     PersonalText, 256, hidden
 }

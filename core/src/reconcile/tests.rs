@@ -301,7 +301,7 @@ const TWO_POINTS: &str = r#"{
 }"#;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     /// Any life, with answers lost and plans broken off at any place, ends in step; then nothing is sent.
     #[test]
@@ -364,7 +364,7 @@ proptest! {
         }
     }
 
-    /// While a card or a service is swapped, there is at every moment a card at the viewing point that shows what was
+    /// While a card is swapped, there is at every moment a card at the viewing point that shows what was
     /// on before and stays on.
     #[test]
     fn a_swap_never_takes_the_picture(

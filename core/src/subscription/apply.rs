@@ -158,7 +158,8 @@ impl Held {
                 Services::These(codes) => codes.contains(code),
             };
             for (_, grant) in held.iter_mut().filter(|(code, _)| meant(code)) {
-                (grant.suspended, grant.doubtful) = (suspended, false);
+                // Whether it is held at all is no more certain than before.
+                grant.suspended = suspended;
             }
         });
     }
