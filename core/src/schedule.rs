@@ -16,7 +16,8 @@
 //! # Months
 //!
 //! A day that a month has not is left out: `0 4 31 * *` is due seven times a year, `0 4 29 2 *` in leap years. The
-//! last day of every month is `L`: `0 4 L * *`.
+//! last day of every month is `L`: `0 4 L * *`. Where both the day of the month and the day of the week are given, either
+//! makes it due, as in every cron: `0 4 13 * 5` means every 13th and every Friday.
 //!
 //! ```
 //! use headgate_core::schedule::{Missed, Schedule};

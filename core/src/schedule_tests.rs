@@ -53,6 +53,14 @@ fn months_without_the_day_are_left_out_and_the_last_day_is_l() {
 }
 
 #[test]
+fn a_day_of_the_month_and_a_day_of_the_week_are_alternatives() {
+    let fridays = times("0 4 13 * 5", "UTC", "2026-11-08T00:00:00Z", 3);
+    assert_eq!(fridays, ["11-13 04:00 UTC", "11-20 04:00 UTC", "11-27 04:00 UTC"]);
+    let both = times("0 4 14 * 5", "UTC", "2026-11-08T00:00:00Z", 2);
+    assert_eq!(both, ["11-13 04:00 UTC", "11-14 04:00 UTC"]);
+}
+
+#[test]
 fn leap_days_come_in_leap_years() {
     let leap = recurring("0 4 29 2 *", "UTC", Missed::Skip);
     assert_eq!(leap.next(at("2026-03-01T00:00:00Z")), Some(at("2028-02-29T04:00:00Z")));

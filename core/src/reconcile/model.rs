@@ -9,6 +9,7 @@ use super::{Strategy, Terms};
 use crate::body::RequestBody;
 use crate::capabilities::{Capabilities, CommandRules, Count};
 use crate::command::{Command, CommandKind, Devices, Entitlement, Selection, Services};
+use crate::outcome::{Answer, HeldService, HeldServices, Pairing};
 use crate::provider::ServiceMap;
 use crate::request::{Request, RequestId};
 use crate::subscription::{Account, DeviceKind, Grant, Held, Holder, Paired, Registration, Suspended};
@@ -49,6 +50,8 @@ impl Style {
                 (K::SetServices, cards().services(Count::optional(9))),
                 (K::Pair, pair()),
                 (K::Unpair, rules().stbs(some)),
+                (K::GetServices, cards()),
+                (K::GetPairing, cards()),
             ],
             Self::Suspending => vec![
                 (K::ActivateServices, cards().services(some)),
@@ -233,6 +236,35 @@ impl Platform {
             other => return Err(format!("unexpected {}", other.kind())),
         }
         Ok(())
+    }
+
+    /// Answers a query; a platform that writes numbers in its own way puts a zero before them.
+    pub(super) fn answer(&self, query: &Command, terms: &Terms<'_>) -> Answer {
+        let own = |serial: &Serial| Serial::new(&format!("0{}", serial.as_str())).unwrap();
+        match query {
+            Command::GetServices(devices) => {
+                let held = holders(devices).into_iter().map(|holder| {
+                    let grants = self.services.iter().filter(|((other, _), _)| *other == holder);
+                    let services = grants.map(|((_, code), grant)| HeldService {
+                        code: Some(code.clone()),
+                        ca_id: terms.services.ca_id(code).unwrap().clone(),
+                        start: grant.start,
+                        end: grant.end,
+                        suspended: grant.suspended,
+                    });
+                    HeldServices { smartcard: holder.serial().map(own), account: None, services: services.collect() }
+                });
+                Answer::Services(held.collect())
+            }
+            Command::GetPairing(devices) => {
+                let pairings = devices.smartcards.iter().map(|card| {
+                    let stbs = self.box_to_card.iter().filter(|(_, other)| *other == card);
+                    Pairing { smartcard: own(card), stbs: stbs.map(|(stb, _)| stb.clone()).collect() }
+                });
+                Answer::Pairings(pairings.collect())
+            }
+            other => panic!("unexpected {}", other.kind()),
+        }
     }
 
     /// Whether a holder shows a service.

@@ -92,7 +92,7 @@ pub enum RunKind {
     },
     /// Asks platforms what they hold and reports what differs; changes nothing.
     Audit {
-        /// Only every so-manieth subscription; 1: all. At least 1.
+        /// A sample: one subscription out of so many, at least 1. 1: all of them.
         every: u32,
     },
 }
