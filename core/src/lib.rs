@@ -9,6 +9,9 @@
 //! Read in this order: [`command`] (what can be asked), [`request`] (who asked, when, how urgent),
 //! [`outcome`] (how it ended), [`adapter`] (the contract with a protocol), [`dispatch`] (what goes
 //! next), [`engine`] (both joined).
+//!
+//! Above single requests: [`subscription`] (what a CRM wants of a platform, and what the platform is believed to
+//! hold), [`reconcile`] (the commands that close the difference), [`schedule`] and [`run`] (the same for many).
 
 #![cfg_attr(
     not(test),
@@ -26,7 +29,11 @@ pub mod http;
 pub mod outcome;
 pub mod platform;
 pub mod provider;
+pub mod reconcile;
 pub mod request;
+pub mod run;
+pub mod schedule;
+pub mod subscription;
 pub mod text;
 pub mod time;
 

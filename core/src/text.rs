@@ -127,6 +127,27 @@ bounded_text! {
     AccountNumber, 64, hidden
 }
 bounded_text! {
+    /// The name of a viewing point of a subscription (living room, bedroom): CRM.COM's *provisioning distributor*.
+    DistributorName, 64, shown
+}
+bounded_text! {
+    /// The CRM's type of a subscription: residential, hotel, demo.
+    SubscriptionKind, 64, shown
+}
+bounded_text! {
+    /// A platform's own type of hardware, where it is neither a smartcard nor a set-top box.
+    HardwareType, 64, shown
+}
+bounded_text! {
+    /// The name of a run's definition.
+    DefinitionName, 64, shown
+}
+bounded_text! {
+    /// What one item of a run is about, in the order in which the run goes: a subscription's number. Subscriber data:
+    /// `Debug` shows only its length.
+    ItemKey, 256, hidden
+}
+bounded_text! {
     /// Something personal: a name, an address. Subscriber data: `Debug` shows only its length.
     PersonalText, 256, hidden
 }

@@ -1,11 +1,12 @@
 //! The argument fields of a body, taken by the command that needs them; what nobody takes is refused.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{AudienceBody, MessageKindBody, Refusal, RequestBody, ServicesBody};
 use crate::command::{
-    Audience, Command, CommandKind, Credentials, Devices, DisableReason, Entitlement, Message, MessageKind, Period,
-    RawMessage, Selection, Services, Subscriber, Usage, UsageRef,
+    Address, Audience, Command, CommandKind, Credentials, Devices, DisableReason, Entitlement, Message, MessageKind,
+    Period, RawMessage, Selection, Services, Subscriber, Usage, UsageRef,
 };
 use crate::text::{Reference, Secret, Serial, ServiceCode, from_hex};
 
@@ -109,14 +110,7 @@ impl<'a> Fields<'a> {
     fn subscriber(&mut self) -> Result<Subscriber, Refusal> {
         self.used |= bit::SUBSCRIBER;
         let subscriber = self.body.subscriber.as_deref().cloned().unwrap_or_default();
-        if let Some(pin) = &subscriber.pin {
-            digits(pin, "subscriber/pin")?;
-        }
-        if let Some(country) = subscriber.address.as_ref().and_then(|address| address.country.as_ref())
-            && !(country.as_str().len() == 2 && country.as_str().bytes().all(|b| b.is_ascii_alphabetic()))
-        {
-            return Err(Refusal::new("subscriber/address/country", "out_of_range", "must be two letters of ISO 3166"));
-        }
+        subscriber.check("subscriber")?;
         Ok(subscriber)
     }
 
@@ -326,7 +320,7 @@ fn seconds(wanted: u32, field: &'static str, range: std::ops::RangeInclusive<u32
     }
 }
 
-fn digits(secret: &Secret, field: &'static str) -> Result<(), Refusal> {
+fn digits(secret: &Secret, field: impl Into<Cow<'static, str>>) -> Result<(), Refusal> {
     let digits = secret.reveal();
     if digits.is_empty() || digits.len() > 16 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refusal::new(field, "out_of_range", "must be 1 to 16 digits"));
@@ -336,4 +330,34 @@ fn digits(secret: &Secret, field: &'static str) -> Result<(), Refusal> {
 
 fn missing(field: &'static str, remedy: &str) -> Refusal {
     Refusal::new(field, "missing_field", remedy)
+}
+
+impl Subscriber {
+    /// Checks what every platform would refuse: a PIN that is not of digits, a country that is none.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of a field below `field`.
+    pub(crate) fn check(&self, field: &str) -> Result<(), Refusal> {
+        if let Some(pin) = &self.pin {
+            digits(pin, format!("{field}/pin"))?;
+        }
+        if let Some(address) = &self.address {
+            address.check(&format!("{field}/address"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Address {
+    /// The same for an address.
+    pub(crate) fn check(&self, field: &str) -> Result<(), Refusal> {
+        match &self.country {
+            Some(country)
+                if !(country.as_str().len() == 2 && country.as_str().bytes().all(|b| b.is_ascii_alphabetic())) =>
+            {
+                Err(Refusal::new(format!("{field}/country"), "out_of_range", "must be two letters of ISO 3166"))
+            }
+            _ => Ok(()),
+        }
+    }
 }

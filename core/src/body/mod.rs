@@ -1,6 +1,7 @@
 //! A request's JSON form: one flat object, read in one pass, refused with the name of the field at fault.
 
 mod fields;
+mod write;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -299,9 +300,7 @@ impl RequestBody {
             self.password = Some(Secret::new("***"));
         }
         if let Some(subscriber) = &mut self.subscriber {
-            for secret in [&mut subscriber.password, &mut subscriber.pin].into_iter().flatten() {
-                *secret = Secret::new("***");
-            }
+            subscriber.mask();
         }
         if self.payload.is_some() && self.command == CommandKind::Raw {
             self.payload = Some("***".into());

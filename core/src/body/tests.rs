@@ -60,3 +60,29 @@ fn a_masked_body_shows_no_pin() {
         serde_json::from_str(r#"{"provider":"p","command":"set_pin","smartcard":"1","pin":"9876"}"#).unwrap();
     assert!(!serde_json::to_string(&body.mask()).unwrap().contains("9876"));
 }
+
+#[test]
+fn a_command_is_read_back_from_the_body_that_says_it() {
+    for json in [
+        r#"{"provider":"p","command":"activate_services","services":["A","B"],"smartcards":["1","2"],"end":"2027-01-01T00:00:00Z"}"#,
+        r#"{"provider":"p","command":"set_services","services":[],"smartcard":"1"}"#,
+        r#"{"provider":"p","command":"deactivate_services","services":"all","stb":"7"}"#,
+        r#"{"provider":"p","command":"suspend","services":["A"],"smartcard":"1"}"#,
+        r#"{"provider":"p","command":"create_subscriber","subscriber":{"first_name":"Ada"}}"#,
+        r#"{"provider":"p","command":"swap_device","smartcard":"1","new_smartcard":"2"}"#,
+        r#"{"provider":"p","command":"disable_device","smartcard":"1","reason":"lost"}"#,
+        r#"{"provider":"p","command":"set_pin","smartcard":"1","pin":"1234"}"#,
+        r#"{"provider":"p","command":"send_message","message":{"to":"everybody","kind":"repeating_bark","text":"x","repeat_count":3,"repeat_interval_seconds":60}}"#,
+        r#"{"provider":"p","command":"send_message","smartcard":"1","message":{"kind":"mail","text":"x"}}"#,
+        r#"{"provider":"p","command":"fingerprint","smartcard":"1","duration_seconds":5}"#,
+        r#"{"provider":"p","command":"authenticate","login":"ada","password":"x"}"#,
+        r#"{"provider":"p","command":"add_usage","services":["FILM"],"usage":"u1"}"#,
+        r#"{"provider":"p","command":"cancel_usage","usage":"u1"}"#,
+        r#"{"provider":"p","command":"raw","payload":"0aff","safe_to_repeat":true}"#,
+        r#"{"provider":"p","command":"pair","smartcard":"1","stbs":["7","8"]}"#,
+    ] {
+        let command = command(json).unwrap();
+        let body = RequestBody::of(ProviderName::new("p").unwrap(), &command);
+        assert_eq!(body.command().unwrap(), command, "{json}");
+    }
+}

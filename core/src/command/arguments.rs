@@ -218,6 +218,15 @@ pub struct Subscriber {
     pub attributes: BTreeMap<String, PersonalText>,
 }
 
+impl Subscriber {
+    /// Replaces secrets by `***`, for showing to people.
+    pub fn mask(&mut self) {
+        for secret in [&mut self.password, &mut self.pin].into_iter().flatten() {
+            *secret = Secret::new("***");
+        }
+    }
+}
+
 /// A postal address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
