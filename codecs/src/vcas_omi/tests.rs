@@ -569,3 +569,45 @@ fn the_fuzz_targets_take_what_the_protocol_says() {
         super::fuzzing::platform(bytes);
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn mutilated_messages_are_survived(
+        edits in proptest::collection::vec((0_usize..2_000, 0_usize..40, "[<>/a-zA-Z0-9:\"' &;=\u{0}]{0,8}"), 1..4),
+        answer: bool,
+    ) {
+        let handle = "H";
+        let devices = ["C1", "C2"].map(|id| {
+            format!(
+                "<t:devices><t:smsDeviceId>{id}</t:smsDeviceId><t:smsNetworkId>dvb-network</t:smsNetworkId>\
+                 <t:deviceType>STB_DVB_SC</t:deviceType><t:networkDeviceId>{id}</t:networkDeviceId></t:devices>"
+            )
+        });
+        let results = "<t:result><t:resultId>C1</t:resultId><t:resultCode>0</t:resultCode><t:resultText/></t:result>";
+        let inner = match answer {
+            true => format!("<o:addDevicesResponse><resultList>{results}</resultList></o:addDevicesResponse>"),
+            false => format!(
+                "<o:addDevices><deviceList>{}</deviceList><sessionHandle><t:handle>{handle}</t:handle></sessionHandle>\
+                 </o:addDevices>",
+                devices.concat()
+            ),
+        };
+        let mut message = format!(
+            "<s:Envelope xmlns:s='{}' xmlns:o='{}' xmlns:t='{}'><s:Body>{inner}</s:Body></s:Envelope>",
+            crate::http::soap::ENVELOPE,
+            super::wire::OMI,
+            super::wire::TYPES
+        )
+        .into_bytes();
+        for (at, length, text) in edits {
+            let start = at % message.len();
+            let end = (start + length).min(message.len());
+            message.splice(start..end, text.into_bytes());
+            if message.is_empty() {
+                break;
+            }
+        }
+        super::fuzzing::decode(&message);
+        super::fuzzing::platform(&message);
+    }
+}
