@@ -81,16 +81,16 @@ pub trait Dialogue: Send {
     /// understands them.
     fn read(&mut self, now: Now, task: &mut Self::Task, answer: &HttpAnswer) -> Step;
 
-    /// What of a task must not stand in the record of what was said, as its calls carry it: a PIN. Asked once, when
-    /// the task begins.
-    fn private(&self, task: &Self::Task) -> Vec<String> {
-        let _ = task;
-        Vec::new()
-    }
-
     /// What must not stand in the record of what was said: the session's handle, keys.
     fn secrets<'a>(&'a self, session: Option<&'a Self::Session>) -> Vec<&'a str> {
         let _ = session;
+        Vec::new()
+    }
+
+    /// What else must not stand in it, of this task: what it made of the request's own secrets (a hash), and what an
+    /// answer confides (a token for somebody else). The request's passwords and PINs need no mention.
+    fn confidential(&self, task: &Self::Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        let _ = (task, answer);
         Vec::new()
     }
 }

@@ -21,7 +21,6 @@ use super::wire::types::{
     MessageHandle, MessageText, OnScreenMessage, Package, TimePeriodRule,
 };
 use super::wire::value::Nillable;
-use crate::http::soap;
 use crate::xml::write::check;
 
 /// Most bytes of a `raw` message.
@@ -209,7 +208,7 @@ impl Rules for Speech {
     }
 }
 
-/// The namespaces' limits of a document do not matter here; what XML can not carry does.
+/// Refuses a text that XML can not carry.
 fn writable(field: impl Fn() -> String, text: &str) -> Result<(), Refusal> {
     check(text).map_err(|error| Refusal::new(field(), "bad_character", error.to_string()))
 }
@@ -217,9 +216,6 @@ fn writable(field: impl Fn() -> String, text: &str) -> Result<(), Refusal> {
 pub(super) fn package_of(id: &CaId) -> Package {
     Package { id: id.as_str().to_owned(), description: None, attributes: None, parameters: None }
 }
-
-/// The content type of every call.
-pub(super) const CONTENT_TYPE: &str = soap::CONTENT_TYPE;
 
 fn later(at: Timestamp, months: i32) -> Option<Timestamp> {
     at.to_zoned(TimeZone::UTC).checked_add(months.months()).ok().map(|zoned| zoned.timestamp())

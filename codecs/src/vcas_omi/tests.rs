@@ -397,6 +397,22 @@ fn raw_calls_carry_our_session_and_give_the_answer_back() {
     let list = format!("<o:getNetworkList {names}/>");
     let (end, _) = run(&mut pair, 2, &raw(&list));
     assert!(end.contains(&to_hex(b">N2<")), "{end}");
+    // What a platform tells of passwords is for the caller, not for the record.
+    let secret = network.replace("N2", "N3").replace(
+        "</network>",
+        "<t:connection><t:uri>u</t:uri><t:authPassword>a&lt;b é</t:authPassword></t:connection></network>",
+    );
+    run(&mut pair, 6, &raw(&secret));
+    run(&mut pair, 7, &raw(&list));
+    let recorded = |id| {
+        let exchange = &pair.outcome(id).exchange;
+        String::from_utf8([exchange.request.as_ref(), exchange.response.as_ref()].concat()).unwrap()
+    };
+    for id in [6, 7] {
+        let text = recorded(id);
+        assert!(id != 7 || text.contains("<authPassword>***</authPassword>") || text.contains(">***</t:authPassword>"));
+        assert!(!text.contains("a&lt;b") && text.contains("N2") == (id == 7), "{text}");
+    }
     // A refusal is the caller's to read, but a lost session is ours.
     pair.platform.inject(Fault::LoseSessions).unwrap();
     let (end, calls) = run(&mut pair, 3, &raw(&network));
