@@ -229,7 +229,9 @@ impl Dialogue for OmiDialogue {
         if let Action::Probe { refused, reply: before, why } = action {
             return self.probed(task, *refused, *before, why, &reply);
         }
-        let Some(why) = refusal_of_all(&action, &reply).filter(|why| !self.is_fine(why.code)) else {
+        let Some(why) =
+            refusal_of_all(&action, &reply).filter(|why| !answers::is_fine(&self.speech, action.operation(), why.code))
+        else {
             return answers::take(&self.speech, task, action, reply);
         };
         match self.judge(task, &action, &why) {
@@ -255,12 +257,6 @@ impl Dialogue for OmiDialogue {
         }
         let body = parse(&answer.body, self.speech.settings.calls.answer_limit).unwrap_or_default();
         secrets_in(&body).into_iter().map(hidden).collect()
-    }
-}
-
-impl OmiDialogue {
-    fn is_fine(&self, code: i32) -> bool {
-        self.speech.settings.repeat_is_fine_codes.contains(&code)
     }
 }
 

@@ -502,12 +502,17 @@ fn a_code_that_was_learnt_to_mean_a_lost_session_needs_no_probe_again() {
 }
 
 #[test]
-fn codes_that_mean_it_is_so_already_are_fine() {
-    let mut pair = pair_with(json!({ "repeat_is_fine_codes": [2002] }), &stock());
-    assert_eq!(
-        run(&mut pair, 1, r#"{"command":"remove_device","smartcard":"X9"}"#),
-        ("completed".into(), "removeDevices".into())
-    );
+fn codes_that_mean_not_there_are_success_only_where_something_is_removed() {
+    let mut pair = pair_with(json!({ "absent_codes": [2002] }), &stock());
+    let remove = r#"{"command":"remove_device","smartcard":"X9"}"#;
+    assert_eq!(run(&mut pair, 1, remove), ("completed".into(), "removeDevices".into()));
+    for (id, command) in [
+        (2, r#"{"command":"activate_services","smartcard":"X9","services":["BASIC"]}"#),
+        (3, r#"{"command":"get_services","smartcard":"X9"}"#),
+        (4, r#"{"command":"reset_pin","smartcard":"X9"}"#),
+    ] {
+        assert_eq!(run(&mut pair, id, command).0, "rejected 2002: unknown device");
+    }
 }
 
 #[test]
