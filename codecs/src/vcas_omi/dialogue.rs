@@ -229,9 +229,8 @@ impl Dialogue for OmiDialogue {
         if let Action::Probe { refused, reply: before, why } = action {
             return self.probed(task, *refused, *before, why, &reply);
         }
-        let Some(why) =
-            refusal_of_all(&action, &reply).filter(|why| !answers::is_fine(&self.speech, action.operation(), why.code))
-        else {
+        let fine = |why: &Refused| answers::is_fine(&self.speech, action.operation(), why.code);
+        let Some(why) = refusal_of_all(&action, &reply).filter(|why| !fine(why)) else {
             return answers::take(&self.speech, task, action, reply);
         };
         match self.judge(task, &action, &why) {
