@@ -87,8 +87,8 @@ pub trait Dialogue: Send {
         Vec::new()
     }
 
-    /// What else must not stand in it, of this task: what it made of the request's own secrets (a hash), and what an
-    /// answer confides (a token for somebody else). The request's passwords and PINs need no mention.
+    /// What else must not stand in it, of this task: what it made of the request's own secrets (a hash, a PIN as a
+    /// number), and what an answer confides (a token for somebody else). The request's passwords and PINs need no mention.
     fn confidential(&self, task: &Self::Task, answer: Option<&HttpAnswer>) -> Vec<String> {
         let _ = (task, answer);
         Vec::new()
