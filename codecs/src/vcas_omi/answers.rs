@@ -9,7 +9,7 @@ use headgate_core::text::{AccountNumber, CaId, PersonalText, Serial};
 use super::plan::{entitlement_item, remove_pair};
 use super::speech::{ALWAYS, Holder, Speech};
 use super::task::{Action, Block, Body, Item, Recourse, Refused, Search, Side, Task, ThenHeld, ThenPaired, blocks};
-use super::wire::operations;
+use super::wire::operations::{self, Operation};
 use super::wire::reply::{DONE, match_items, records, texts};
 use super::wire::sets::EntitledType;
 use super::wire::types::{Device, Entitlement, Package, ResultRecord};
@@ -32,9 +32,10 @@ pub(super) fn take(speech: &Speech, task: &mut Task, action: Action, reply: Repl
 fn taken(speech: &Speech, task: &mut Task, action: Action, reply: Reply) -> Result<(), Misfit> {
     match (action, reply) {
         (Action::List(block), Reply::List(results)) => list(speech, task, block, &results),
-        (Action::One { part, recourse, earlier, .. }, Reply::Result(result)) => {
-            match refusal(speech, &result) {
+        (Action::One { call, part, recourse, earlier }, Reply::Result(result)) => {
+            match refusal(&result) {
                 None => task.tally.done(1),
+                Some(why) if is_fine(speech, call.operation, why.code) => task.tally.done(1),
                 Some(why) => match recourse {
                     Some(call) => {
                         let again = Action::One { call, part, recourse: None, earlier: Some(why) };
@@ -46,18 +47,16 @@ fn taken(speech: &Speech, task: &mut Task, action: Action, reply: Reply) -> Resu
             Ok(())
         }
         (Action::Held { holder, then }, Reply::Query(result, found)) => {
-            held(speech, task, holder, then, refusal(speech, &result), &found)
+            held(speech, task, holder, then, refusal(&result), &found)
         }
         (Action::Paired { side, id, then }, Reply::Query(result, found)) => {
-            paired(task, side, id, then, refusal(speech, &result), &found)
+            paired(task, side, id, then, refusal(&result), &found)
         }
         (Action::Networks, Reply::Query(result, found)) => {
-            networks(speech, task, refusal(speech, &result), &found);
+            networks(speech, task, refusal(&result), &found);
             Ok(())
         }
-        (Action::FindDevices(search), Reply::Query(result, found)) => {
-            devices(task, search, refusal(speech, &result), &found)
-        }
+        (Action::FindDevices(search), Reply::Query(result, found)) => devices(task, search, refusal(&result), &found),
         // Its caller reads the codes.
         (Action::Raw(_), _) => Ok(()),
         _ => Err(Misfit("the answer is to another question".into())),
@@ -65,13 +64,13 @@ fn taken(speech: &Speech, task: &mut Task, action: Action, reply: Reply) -> Resu
 }
 
 fn list(speech: &Speech, task: &mut Task, block: Block, results: &[ResultRecord]) -> Result<(), Misfit> {
-    let Block { before, items, recourse, counts, .. } = block;
+    let Block { operation, before, items, recourse, counts } = block;
     let ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
     let told: Vec<_> = match_items(&ids, results)
         .into_iter()
         .map(|result| match result {
             ItemResult::Done => Ok(None),
-            ItemResult::Refused(code, _) if is_fine(speech, code) => Ok(None),
+            ItemResult::Refused(code, _) if is_fine(speech, operation, code) => Ok(None),
             ItemResult::Refused(code, text) => Ok(Some(Refused { code, text: text.to_owned() })),
             ItemResult::Unsaid => {
                 Err(Misfit(format!("{} results do not tell what became of {} items", results.len(), ids.len())))
@@ -300,13 +299,13 @@ fn not_understood(misfit: &Misfit) -> Failure {
     Failure { blame: Blame::Platform, ..Failure::unanswered("answer_unreadable", text) }
 }
 
-fn refusal(speech: &Speech, result: &ResultRecord) -> Option<Refused> {
-    let refused = result.code != DONE && !is_fine(speech, result.code);
-    refused.then(|| Refused { code: result.code, text: result.text.clone() })
+fn refusal(result: &ResultRecord) -> Option<Refused> {
+    (result.code != DONE).then(|| Refused { code: result.code, text: result.text.clone() })
 }
 
-fn is_fine(speech: &Speech, code: i32) -> bool {
-    speech.settings.repeat_is_fine_codes.contains(&code)
+/// Whether a refusal of this operation is as good as success: what is to be removed is not there.
+pub(super) fn is_fine(speech: &Speech, operation: &Operation, code: i32) -> bool {
+    operation.name.starts_with("remove") && speech.settings.absent_codes.contains(&code)
 }
 
 fn refuse_all(task: &mut Task, items: Vec<Item>) {

@@ -13,16 +13,17 @@ use headgate_core::request::Request;
 use headgate_core::text::Secret;
 
 use super::answers;
-use super::plan::plan;
-use super::speech::{CONTENT_TYPE, Speech};
+use super::plan::{hidden, plan};
+use super::speech::Speech;
 use super::task::{Action, Refused, Task};
-use super::wire::call::Part;
+use super::wire::call::{Part, SECRETS, secrets_in};
 use super::wire::operations::{self, Operation};
 use super::wire::reply::{DONE, match_items};
 use super::wire::types::{ResultRecord, UserAttributes};
 use super::wire::{Call, ItemResult, OMI, Reply, ReplyError};
-use crate::http::soap::SoapError;
+use crate::http::soap::{self, SoapError};
 use crate::http::{Begun, Dialogue, LoginRules, OpenedSession, Step, answer};
+use crate::xml::parse;
 use crate::xml::write::check;
 
 /// The stretch of time in which logins are counted.
@@ -41,15 +42,13 @@ pub struct OmiDialogue {
 #[derive(Debug)]
 pub struct Session {
     handle: Secret,
-    /// As XML carries it.
-    written: Secret,
 }
 
 impl Session {
     /// The session of that handle.
     #[must_use]
     pub fn new(handle: &str) -> Self {
-        Self { handle: Secret::new(handle), written: Secret::new(quick_xml::escape::escape(handle)) }
+        Self { handle: Secret::new(handle) }
     }
 }
 
@@ -63,7 +62,7 @@ impl OmiDialogue {
     /// The HTTP call that carries a body to an operation's service.
     fn post(&self, operation: &Operation, body: bytes::Bytes) -> HttpCall {
         let settings = &self.speech.settings;
-        let call = HttpCall::post(settings.paths.of(operation.service), CONTENT_TYPE, body);
+        let call = HttpCall::post(settings.paths.of(operation.service), soap::CONTENT_TYPE, body);
         let call = match settings.soap_action {
             true => call.header("soapaction", format!("\"{OMI}/{}\"", operation.name)),
             false => call,
@@ -230,7 +229,8 @@ impl Dialogue for OmiDialogue {
         if let Action::Probe { refused, reply: before, why } = action {
             return self.probed(task, *refused, *before, why, &reply);
         }
-        let Some(why) = refusal_of_all(&action, &reply).filter(|why| !self.is_fine(why.code)) else {
+        let fine = |why: &Refused| answers::is_fine(&self.speech, action.operation(), why.code);
+        let Some(why) = refusal_of_all(&action, &reply).filter(|why| !fine(why)) else {
             return answers::take(&self.speech, task, action, reply);
         };
         match self.judge(task, &action, &why) {
@@ -243,19 +243,19 @@ impl Dialogue for OmiDialogue {
         }
     }
 
-    fn confidential(&self, task: &Task, _: Option<&HttpAnswer>) -> Vec<String> {
-        task.private.clone()
-    }
-
     fn secrets<'a>(&'a self, session: Option<&'a Session>) -> Vec<&'a str> {
-        let of_session = session.into_iter().flat_map(|session| [session.handle.reveal(), session.written.reveal()]);
-        of_session.collect()
+        session.map(|session| session.handle.reveal()).into_iter().collect()
     }
-}
 
-impl OmiDialogue {
-    fn is_fine(&self, code: i32) -> bool {
-        self.speech.settings.repeat_is_fine_codes.contains(&code)
+    fn confidential(&self, task: &Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        let Some(answer) = answer else { return task.private.clone() };
+        // Lists of networks, sites and devices tell secrets that are not ours. Most answers do not.
+        let tells = |name: &str| answer.body.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+        if !SECRETS.iter().any(|name| tells(name)) {
+            return Vec::new();
+        }
+        let body = parse(&answer.body, self.speech.settings.calls.answer_limit).unwrap_or_default();
+        secrets_in(&body).into_iter().map(hidden).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! VCAS OMI (Verimatrix): SOAP 1.1 over HTTPS, with a session that all calls share.
 //!
-//! [`wire`] reads and writes the types and all operations, [`speech`] puts Headgate's words into them, [`plan`] says
-//! which calls carry a command, [`task`] where a request stands between them, [`answers`] what an answer leads to;
+//! [`wire`] reads and writes the types and all operations, [`speech`] puts Headgate's words into them, `plan` says
+//! which calls carry a command, `task` where a request stands between them, `answers` what an answer leads to;
 //! [`dialogue`] holds the conversation, and [`platform`] plays the other side.
 
 mod answers;

@@ -6,7 +6,7 @@ use headgate_core::Now;
 use headgate_core::body::Refusal;
 use headgate_core::command::{Audience, Command, Devices, Entitlement, Message, Selection, Services};
 use headgate_core::request::Request;
-use headgate_core::text::{CaId, Secret, Serial, ServiceCode};
+use headgate_core::text::{CaId, Serial, ServiceCode};
 
 use super::settings::FindDevice;
 use super::speech::{ALWAYS, Holder, Speech, package_of};
@@ -45,7 +45,7 @@ pub(super) fn plan(speech: &Speech, now: Now, request: &Request) -> Result<Task,
         Command::Unpair(devices) => planner.unpair(devices)?,
         Command::SetPin { devices, pin } => {
             let pins = Part::DevicePinList(speech.pins(pin)?);
-            private.extend(written_pin(pin));
+            private.extend(pin.reveal().parse::<i32>().map(|value| hidden(&value.to_string())));
             planner.each(devices, &operations::SET_DEVICE_PINS, &[pins])?
         }
         Command::ResetPin(devices) => planner.each(devices, &operations::RESET_DEVICE_PINS, &[])?,
@@ -63,7 +63,7 @@ pub(super) fn plan(speech: &Speech, now: Now, request: &Request) -> Result<Task,
         Command::TestConnection => [Action::Networks].into(),
         Command::Raw(raw) => {
             let raw = speech.raw(&raw.payload)?;
-            private.extend(raw.secrets().into_iter().map(in_element));
+            private.extend(raw.secrets().into_iter().map(hidden));
             [Action::Raw(raw)].into()
         }
         other => {
@@ -375,11 +375,11 @@ fn pair_of(card: &Serial, stb: &Serial) -> DevicePair {
     }
 }
 
-/// A PIN as the wire carries it: in its element, so that other numbers stay readable in the record.
-fn written_pin(pin: &Secret) -> Option<String> {
-    pin.reveal().parse::<i32>().ok().map(|value| in_element(&value.to_string()))
-}
-
-fn in_element(text: &str) -> String {
-    format!(">{text}<")
+/// What must not be recorded of a secret. One of digits is meant within its element only, so that other numbers stay
+/// readable.
+pub(super) fn hidden(secret: &str) -> String {
+    match secret.bytes().all(|b| b.is_ascii_digit()) {
+        true => format!(">{secret}<"),
+        false => secret.to_owned(),
+    }
 }

@@ -73,9 +73,9 @@ pub struct Settings {
     /// Whether a call that was refused as a whole, with a code that is not known yet, is followed by `getNetworkList`:
     /// if that is refused too, the session is lost. Default true.
     pub probe_session: bool,
-    /// The result codes that say "it is so already": what is added is there, what is removed is gone. Not public.
+    /// The result codes that say "it is not there": where something is removed, they mean success. Not public.
     /// Default: none.
-    pub repeat_is_fine_codes: Vec<i32>,
+    pub absent_codes: Vec<i32>,
     /// How messages look.
     pub osm: Osm,
     /// How calls are made.
@@ -106,7 +106,7 @@ impl Default for Settings {
             most_logins: 20,
             session_lost_codes: Vec::new(),
             probe_session: true,
-            repeat_is_fine_codes: Vec::new(),
+            absent_codes: Vec::new(),
             osm: Osm::default(),
             calls: CallSettings::default(),
         }
@@ -314,16 +314,14 @@ impl Settings {
         in_range("domain_devices", &self.domain_devices, 1..=10_000)?;
         in_range("keep_alive", &self.keep_alive, Duration::ZERO..=Duration::from_hours(24))?;
         in_range("most_logins", &self.most_logins, 1..=1_000)?;
-        for (path, codes) in
-            [("session_lost_codes", &self.session_lost_codes), ("repeat_is_fine_codes", &self.repeat_is_fine_codes)]
-        {
+        for (path, codes) in [("session_lost_codes", &self.session_lost_codes), ("absent_codes", &self.absent_codes)] {
             if codes.contains(&0) {
                 return Err(SettingsError::new(path, "must not name 0, which says that it is done"));
             }
         }
-        if let Some(code) = self.repeat_is_fine_codes.iter().find(|code| self.session_lost_codes.contains(code)) {
+        if let Some(code) = self.absent_codes.iter().find(|code| self.session_lost_codes.contains(code)) {
             let text = format!("names {code}, which session_lost_codes names too");
-            return Err(SettingsError::new("repeat_is_fine_codes", text));
+            return Err(SettingsError::new("absent_codes", text));
         }
         self.check_osm()?;
         self.calls.check()

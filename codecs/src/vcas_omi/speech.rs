@@ -21,7 +21,6 @@ use super::wire::types::{
     MessageHandle, MessageText, OnScreenMessage, Package, TimePeriodRule,
 };
 use super::wire::value::Nillable;
-use crate::http::soap;
 use crate::xml::write::check;
 
 /// Most bytes of a `raw` message.
@@ -177,7 +176,7 @@ impl Speech {
 
     /// A `raw` message, checked against the table of operations.
     pub(super) fn raw(&self, payload: &[u8]) -> Result<RawCall, Refusal> {
-        let refusal = |text: String| Refusal::new("payload", "unspeakable", text);
+        let refusal = |text: String| Refusal::new("payload", "bad_payload", text);
         let call = RawCall::read(payload, RAW_LIMIT, &self.settings.query_parts).map_err(|misfit| refusal(misfit.0))?;
         match call.operation.new_in_3_6 && self.settings.version < Version::V3_6 {
             true => Err(refusal(format!("version 3.5 has no operation <{}>", call.operation.name))),
@@ -209,17 +208,14 @@ impl Rules for Speech {
     }
 }
 
-/// The namespaces' limits of a document do not matter here; what XML can not carry does.
+/// Refuses a text that XML can not carry.
 fn writable(field: impl Fn() -> String, text: &str) -> Result<(), Refusal> {
-    check(text).map_err(|error| Refusal::new(field(), "out_of_range", error.to_string()))
+    check(text).map_err(|error| Refusal::new(field(), "bad_character", error.to_string()))
 }
 
 pub(super) fn package_of(id: &CaId) -> Package {
     Package { id: id.as_str().to_owned(), description: None, attributes: None, parameters: None }
 }
-
-/// The content type of every call.
-pub(super) const CONTENT_TYPE: &str = soap::CONTENT_TYPE;
 
 fn later(at: Timestamp, months: i32) -> Option<Timestamp> {
     at.to_zoned(TimeZone::UTC).checked_add(months.months()).ok().map(|zoned| zoned.timestamp())

@@ -25,7 +25,7 @@ fn mistakes_are_told_with_their_path() {
         (json!({ "block_size": 0 }), "block_size: must be 1 to 1000"),
         (json!({ "pin_index": 4 }), "pin_index: must be 0 to 3"),
         (json!({ "session_lost_codes": [0] }), "session_lost_codes: must not name 0"),
-        (json!({ "session_lost_codes": [7], "repeat_is_fine_codes": [7] }), "repeat_is_fine_codes: names 7"),
+        (json!({ "session_lost_codes": [7], "absent_codes": [7] }), "absent_codes: names 7"),
         (json!({ "osm": { "alpha": 16 } }), "osm.alpha: must be 0 to 15"),
         (json!({ "osm": { "first_message": 9, "last_message": 8 } }), "osm.last_message: must be 9"),
         (json!({ "osm": { "priority": 2 } }), "osm.priority: only versions after 3.6"),

@@ -22,6 +22,9 @@ use crate::xml::{Element, parse};
 /// The part that carries the session.
 pub const SESSION: &str = "sessionHandle";
 
+/// The elements that hold secrets, beside PINs.
+pub const SECRETS: [&str; 4] = ["authPassword", "newPassword", "password", "smsAuthenticator"];
+
 /// The names of the one part of questions, by operation, where they differ from our table's.
 pub type QueryParts = BTreeMap<String, String>;
 
@@ -189,9 +192,7 @@ impl RawCall {
     /// The texts in it that are secrets.
     #[must_use]
     pub fn secrets(&self) -> Vec<&str> {
-        let mut secrets = Vec::new();
-        secrets_in(&self.element, &mut secrets);
-        secrets
+        secrets_in(&self.element)
     }
 }
 
@@ -229,12 +230,11 @@ fn part_name<'a>(operation: &Operation, name: &'a str, names: &'a QueryParts) ->
     }
 }
 
-fn secrets_in<'a>(element: &'a Element, secrets: &mut Vec<&'a str>) {
-    const NAMES: [&str; 5] = ["authPassword", "newPassword", "password", "smsAuthenticator", "command"];
-    for child in &element.children {
-        if NAMES.contains(&child.name.as_str()) || (element.name == "pins" && child.name == "value") {
-            secrets.push(child.text.trim());
-        }
-        secrets_in(child, secrets);
-    }
+/// The texts within an element that are secrets, as they stand there.
+#[must_use]
+pub fn secrets_in(element: &Element) -> Vec<&str> {
+    let secret =
+        |child: &&Element| SECRETS.contains(&child.name.as_str()) || (element.name == "pins" && child.name == "value");
+    let own = element.children.iter().filter(secret).map(|child| child.text.as_str());
+    own.chain(element.children.iter().flat_map(secrets_in)).collect()
 }

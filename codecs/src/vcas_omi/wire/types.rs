@@ -14,7 +14,11 @@ use super::value::{Base64, Nillable, Opaque, record};
 
 record! {
     /// Who signs on. `newPassword` is of later versions \[S:NODE1\].
-    UserAttributes { one user_name: String = "userName", one password: String = "password", maybe new_password: String = "newPassword", }
+    UserAttributes {
+        one user_name: String = "userName",
+        one password: String = "password",
+        maybe new_password: String = "newPassword",
+    }
 }
 record! {
     /// A session.
@@ -22,7 +26,12 @@ record! {
 }
 record! {
     /// How a call, or one item of it, ended. Code 0: done.
-    ResultRecord { one id: String = "resultId", one code: i32 = "resultCode", one text: String = "resultText", many data: ResultData = "resultData", }
+    ResultRecord {
+        one id: String = "resultId",
+        one code: i32 = "resultCode",
+        one text: String = "resultText",
+        many data: ResultData = "resultData",
+    }
 }
 record! {
     /// What a result tells beside its text.
@@ -90,7 +99,10 @@ record! {
 }
 record! {
     /// Attributes of a package.
-    PackageAttributes { maybe operator_id: String = "operatorId", maybe access_class: String = "extendedAccessClassId", }
+    PackageAttributes {
+        maybe operator_id: String = "operatorId",
+        maybe access_class: String = "extendedAccessClassId",
+    }
 }
 record! {
     /// What is sold: CRM.COM's service is mapped to its id.
@@ -155,7 +167,11 @@ record! {
 
 record! {
     /// Who sees a message.
-    MessageEntity { one kind: AudienceType = "entityType", one id: String = "entityId", maybe network: String = "smsNetworkId", }
+    MessageEntity {
+        one kind: AudienceType = "entityType",
+        one id: String = "entityId",
+        maybe network: String = "smsNetworkId",
+    }
 }
 record! {
     /// Names a message. The sector is optional in later versions \[S:NODE2\].
@@ -253,7 +269,11 @@ record! {
 }
 record! {
     /// A channel or a film.
-    Content { one id: String = "smsContentId", maybe description: String = "description", maybe tag: String = "tag", }
+    Content {
+        one id: String = "smsContentId",
+        maybe description: String = "description",
+        maybe tag: String = "tag",
+    }
 }
 record! {
     /// Channels and films.
@@ -286,7 +306,11 @@ record! {
 }
 record! {
     /// A network of the operator.
-    Network { one id: String = "smsNetworkId", one kind: NetworkType = "networkType", maybe connection: Connection = "connection", }
+    Network {
+        one id: String = "smsNetworkId",
+        one kind: NetworkType = "networkType",
+        maybe connection: Connection = "connection",
+    }
 }
 record! {
     /// A retailer or a wholesaler.
