@@ -17,8 +17,10 @@ pub mod conax_sms;
 pub mod dissect;
 pub mod framing;
 pub mod memory_files;
+pub mod memory_table;
 pub mod nagravision_smsgw;
 pub mod registry;
+pub mod sql;
 #[cfg(test)]
 mod test_support;
 pub mod xml;

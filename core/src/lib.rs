@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod platform;
 pub mod provider;
 pub mod request;
+pub mod table;
 pub mod text;
 pub mod time;
 
