@@ -15,6 +15,7 @@
 pub mod backoff;
 pub mod conax_sms;
 pub mod dissect;
+pub mod exset_sms;
 pub mod framing;
 pub mod memory_files;
 pub mod memory_table;

@@ -81,6 +81,9 @@ impl Table {
                 fresh.push(self.row(&call.columns, values)?);
             }
         }
+        if !found.is_empty() && !call.again {
+            return Err(TableError::not_done(TableError::CONFLICT, "a key is there already"));
+        }
         for (index, row) in fresh.iter().enumerate() {
             let mut others = self.rows.iter().chain(fresh.iter().take(index));
             if others.any(|other| self.collide(row, other)) {
@@ -187,9 +190,9 @@ mod tests {
         MemoryTables::new([shape])
     }
 
-    fn insert(rows: &[(&str, i64)]) -> TableCall {
+    fn insert(again: bool, rows: &[(&str, i64)]) -> TableCall {
         let rows = rows.iter().map(|(id, state)| vec![Value::text(*id), Value::Integer(*state)]).collect();
-        TableCall::Insert(Insert { table: name(), columns: columns().into(), key: 0, rows })
+        TableCall::Insert(Insert { table: name(), columns: columns().into(), key: 0, rows, again })
     }
 
     fn select(among: bool, state: i64) -> TableCall {
@@ -206,9 +209,11 @@ mod tests {
     #[test]
     fn rows_are_put_in_once_found_and_changed() {
         let mut tables = tables();
-        assert_eq!(tables.call(&insert(&[("b", 0), ("a", 0)])), Ok(TableAnswer::Inserted { found: vec![] }));
+        assert_eq!(tables.call(&insert(false, &[("b", 0), ("a", 0)])), Ok(TableAnswer::Inserted { found: vec![] }));
+        let conflict = tables.call(&insert(false, &[("c", 1), ("a", 9)])).unwrap_err();
+        assert_eq!((conflict.code, tables.rows(&name()).count()), (TableError::CONFLICT, 2));
         let found = vec![Value::text("a")];
-        assert_eq!(tables.call(&insert(&[("a", 9), ("c", 1)])), Ok(TableAnswer::Inserted { found }));
+        assert_eq!(tables.call(&insert(true, &[("a", 9), ("c", 1)])), Ok(TableAnswer::Inserted { found }));
         let rows = |names: &[&str]| Ok(TableAnswer::Rows(names.iter().map(|name| vec![Value::text(*name)]).collect()));
         assert_eq!(tables.call(&select(true, 0)), rows(&["a", "b"]));
         let [key, state] = columns();

@@ -294,6 +294,7 @@ mod tests {
             columns: columns().into(),
             key: 0,
             rows: vec![vec![Value::text(NASTY), Value::Null], vec![Value::text("b"), Value::Integer(7)]],
+            again: false,
         };
         let written = |dialect| insert(dialect, &call, &call.rows).text;
         assert_eq!(written(Dialect::Postgres), r#"INSERT INTO "exset"."tqueue" ("id", "n") VALUES ($1, $2), ($3, $4)"#);

@@ -230,8 +230,7 @@ pub enum TableCall {
     },
 }
 
-/// Rows to put in, all in one transaction. A row whose key is there already is left as it is, and told: so the same
-/// call can be made again when nobody knows whether it was carried out.
+/// Rows to put in, all in one transaction.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Insert {
     /// The table.
@@ -243,6 +242,10 @@ pub struct Insert {
     pub key: usize,
     /// The rows, in the order in which they are put in.
     pub rows: Vec<Row>,
+    /// Whether rows may be there from an earlier such call, of which nobody knows if it was carried out: a row whose key
+    /// is there is then left as it is, and told. Otherwise a key that is there is a [`TableError::CONFLICT`], and no
+    /// row is put in.
+    pub again: bool,
 }
 
 /// Rows to read.

@@ -203,6 +203,7 @@ fn protocols(json: bool) {
         Transport::Stream => "links (TCP, TLS)",
         Transport::Files => "files (directory, FTP, SFTP)",
         Transport::Http => "calls (HTTP, HTTPS)",
+        Transport::Table => "a table (PostgreSQL, MariaDB, SQLite)",
     };
     if json {
         let list = registry::PROTOCOLS.iter().map(|protocol| {

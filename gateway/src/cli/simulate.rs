@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::late::Late;
 use super::{output, settings, told_to_stop};
 use crate::config::ServerTls;
+use crate::drive::connection::DatabaseSettings;
 use crate::drive::tls;
 use crate::simulate;
 
@@ -21,6 +22,7 @@ use crate::simulate;
 Examples:
   headgate simulate PROTOCOL --listen 127.0.0.1:9001            a protocol over links
   headgate simulate PROTOCOL --directory /tmp/platform          a protocol over files
+  headgate simulate PROTOCOL --database /tmp/platform.db        a protocol over a table
   headgate simulate PROTOCOL --listen 127.0.0.1:9001 --fault silence --fault delay:2000
                                                                 misbehaves once each way, in this order
 
@@ -41,6 +43,10 @@ pub(super) struct Simulate {
     /// The home directory, for protocols over files.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
+    /// The database, for protocols over a table: a file of SQLite, or a file named .toml with what stands under
+    /// [provider.connection.database] at the gateway. The table is made unless it is there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "directory"])]
+    database: Option<PathBuf>,
     /// What stands under [provider.settings] at the gateway: TOML, or JSON in a file named .json.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -75,11 +81,13 @@ pub(super) enum Place {
     Listen(SocketAddr, Option<ServerTls>),
     /// On a directory.
     Directory(PathBuf),
+    /// On a table.
+    Database(Box<DatabaseSettings>),
 }
 
 impl Simulate {
     pub(super) async fn run(self) -> Result<u8, Failure> {
-        let home = self.directory.clone();
+        let home = self.directory.clone().or_else(|| self.database.clone());
         let transport = settings::protocol(&self.protocol)?.transport;
         let Plan { platform, place, faults } = self.plan()?;
         let simulation = match place {
@@ -98,6 +106,9 @@ impl Simulate {
             Place::Directory(home) => simulate::files::serve(platform, &home)
                 .await
                 .map_err(|error| Failure::new(format!("{} can not be used: {error}", home.display())))?,
+            Place::Database(settings) => simulate::tables::serve(platform, &settings)
+                .await
+                .map_err(|error| Failure::new(format!("the database can not be used: {error}")))?,
         };
         for fault in faults {
             simulation.inject(fault).await.map_err(|error| Failure::new(error.to_string()))?;
@@ -142,10 +153,27 @@ impl Simulate {
             (Transport::Files, _, Some(directory)) => Ok(Place::Directory(directory.clone())),
             (Transport::Stream | Transport::Http, None, _) => Err(Failure::new(format!("{} listens", protocol.name))
                 .help("say where to listen, as in --listen 127.0.0.1:9001")),
+            (Transport::Table, ..) => {
+                let file = self.database.as_deref().ok_or_else(|| {
+                    Failure::new(format!("{} works over a table", protocol.name))
+                        .help("name a file of SQLite, or one with the database's settings, with --database")
+                })?;
+                database(file).map(|settings| Place::Database(Box::new(settings)))
+            }
             (Transport::Files, _, None) => Err(Failure::new(format!("{} works over files", protocol.name))
                 .help("name the platform's home directory with --directory")),
         }
     }
+}
+
+/// The database that `file` is, or describes.
+fn database(file: &Path) -> Result<DatabaseSettings, Failure> {
+    if file.extension().is_none_or(|extension| extension != "toml") {
+        return Ok(DatabaseSettings::sqlite(file.to_owned()));
+    }
+    let wrong = |error: String| Failure::new(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
 /// The lines of a list file, without comments and blanks.

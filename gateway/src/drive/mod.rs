@@ -7,8 +7,9 @@
 pub mod connection;
 pub(crate) mod file;
 mod link;
-mod route;
+pub(crate) mod route;
 pub(crate) mod stream;
+pub(crate) mod table;
 pub mod tls;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileError, FileErrorKind, Input, LinkId};
 use headgate_core::failure::Sent;
+use headgate_core::table::{TableAnswer, TableError};
 use tokio::sync::mpsc;
 
 pub use connection::{Connection, ConnectionError};
@@ -24,6 +26,7 @@ use file::local::LocalDirectory;
 use file::{AnyTransport, FileTask};
 use route::Route;
 use stream::{Dialer, Links, Stream};
+use table::{Database, TableTask};
 
 /// Something that happened outside, on its way to an engine. See [`Drivers::deliver`].
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub enum DriverEvent {
     Closed(Opening, String),
     /// A file call ended.
     File(EffectId, Result<FileAnswer, FileError>),
+    /// A table call ended.
+    Table(EffectId, Result<TableAnswer, TableError>),
 }
 
 /// Names one opening of a link. An adapter may close a link and open it again under the same id while
@@ -57,6 +62,7 @@ pub struct Drivers<M> {
 enum Way<M> {
     Stream { dialer: Option<Arc<Dialer>>, links: Links<M> },
     Files(FileTask),
+    Table(TableTask),
 }
 
 impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
@@ -68,6 +74,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
         let way = match Route::new(transport, connection)? {
             Route::Stream(dialer) => Way::Stream { dialer: Some(Arc::new(dialer)), links: Links::new(sink.clone()) },
             Route::Files(transport) => Way::Files(FileTask::spawn(transport, sink.clone())),
+            Route::Table(database) => Way::Table(TableTask::spawn(*database, &sink)),
         };
         Ok(Self { way, sink })
     }
@@ -80,6 +87,11 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
     /// The drivers of a simulated platform that works on a directory.
     pub(crate) fn on_directory(directory: LocalDirectory, sink: mpsc::Sender<M>) -> Self {
         Self { way: Way::Files(FileTask::spawn(AnyTransport::Local(directory), sink.clone())), sink }
+    }
+
+    /// The drivers of a simulated platform that works on a table.
+    pub(crate) fn on_table(database: Database, sink: mpsc::Sender<M>) -> Self {
+        Self { way: Way::Table(TableTask::spawn(database, &sink)), sink }
     }
 
     /// Takes a stream that somebody opened as `link`.
@@ -104,8 +116,13 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             (Way::Stream { links, .. }, Effect::Send(link, bytes)) => links.send(link, bytes),
             (Way::Stream { links, .. }, Effect::Close(link)) => links.close(link),
             (Way::Files(files), Effect::File(call)) => files.call(id, call),
-            (Way::Stream { .. }, Effect::File(_)) => {
-                let text = "this provider is connected by links, not by files".to_owned();
+            (Way::Table(table), Effect::Table(call)) => table.call(id, call),
+            (Way::Stream { .. } | Way::Files(_), Effect::Table(_)) => {
+                let error = TableError::not_done(TableError::UNSUPPORTED, "this provider is not connected by a table");
+                self.report(DriverEvent::Table(id, Err(error)));
+            }
+            (Way::Stream { .. } | Way::Table(_), Effect::File(_)) => {
+                let text = "this provider is not connected by files".to_owned();
                 self.report(DriverEvent::File(id, Err(FileError { kind: FileErrorKind::Other, text, sent: Sent::No })));
             }
             (_, effect) => tracing::error!(?effect, "an effect that these drivers do not carry out"),
@@ -118,8 +135,10 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
         let (DriverEvent::Connected(opening) | DriverEvent::Received(opening, _) | DriverEvent::Closed(opening, _)) =
             &event
         else {
-            if let DriverEvent::File(id, result) = event {
-                to(Input::Done(id, Done::File(result)));
+            match event {
+                DriverEvent::File(id, result) => to(Input::Done(id, Done::File(result))),
+                DriverEvent::Table(id, result) => to(Input::Done(id, Done::Table(result))),
+                DriverEvent::Connected(_) | DriverEvent::Received(..) | DriverEvent::Closed(..) => {}
             }
             return;
         };
@@ -134,7 +153,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
                 links.close(opening.link);
                 to(Input::Closed(opening.link, why));
             }
-            DriverEvent::File(..) => {}
+            DriverEvent::File(..) | DriverEvent::Table(..) => {}
         }
     }
 
@@ -147,18 +166,20 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
         match (&mut self.way, Route::new(transport, connection)?) {
             (Way::Stream { dialer, .. }, Route::Stream(new)) => *dialer = Some(Arc::new(new)),
             (Way::Files(files), Route::Files(new)) => files.replace(new),
+            (Way::Table(table), Route::Table(new)) => table.replace(*new),
             _ => return Err(ConnectionError::new("", "what carries a protocol can not change while it runs")),
         }
         Ok(())
     }
 
-    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files as
+    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files and tables as
     /// long as the calls that were queued, but no longer than half a minute. Go on reading the channel meanwhile if
     /// there are such calls: once nobody reads, the rest of them is given up.
     pub async fn shutdown(self) {
         match self.way {
             Way::Stream { links, .. } => links.shutdown().await,
             Way::Files(files) => files.shutdown().await,
+            Way::Table(table) => table.shutdown().await,
         }
     }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use headgate_codecs::registry::Transport;
 
-use super::connection::{Connection, ConnectionError, Ftp, FtpSecurity, Sftp};
+use super::connection::{
+    Connection, ConnectionError, DatabaseKind, DatabaseSettings, Ftp, FtpSecurity, Sftp, TlsVersion,
+};
 use super::file::AnyTransport;
 use super::file::ftp::FtpTransport;
 use super::file::local::LocalDirectory;
 use super::stream::{Address, Dialer};
+use super::table::Database;
 use super::tls;
 
 /// The way to a platform.
@@ -17,6 +20,8 @@ pub(crate) enum Route {
     Stream(Dialer),
     /// By files.
     Files(AnyTransport),
+    /// By a table.
+    Table(Box<Database>),
 }
 
 impl Route {
@@ -26,6 +31,7 @@ impl Route {
             Transport::Stream => dialer(connection).map(Self::Stream),
             Transport::Files => files(connection).map(Self::Files),
             Transport::Http => Err(ConnectionError::new("", "no HTTP yet")),
+            Transport::Table => table(connection).map(|database| Self::Table(Box::new(database))),
         }
     }
 }
@@ -35,6 +41,7 @@ fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
         ("directory", connection.directory.is_some()),
         ("ftp", connection.ftp.is_some()),
         ("sftp", connection.sftp.is_some()),
+        ("database", connection.database.is_some()),
     ] {
         if given {
             return Err(ConnectionError::new(name, "this protocol speaks over links: give `address` instead"));
@@ -71,7 +78,11 @@ fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
 }
 
 fn files(connection: &Connection) -> Result<AnyTransport, ConnectionError> {
-    for (name, given) in [("address", connection.address.is_some()), ("tls", connection.tls.is_some())] {
+    for (name, given) in [
+        ("address", connection.address.is_some()),
+        ("tls", connection.tls.is_some()),
+        ("database", connection.database.is_some()),
+    ] {
         if given {
             return Err(ConnectionError::new(
                 name,
@@ -131,6 +142,102 @@ fn sftp(_: &Sftp) -> Result<AnyTransport, ConnectionError> {
         "sftp",
         "this Headgate was built without SFTP: build it with `cargo build --features sftp`, or use `ftp` or `directory`",
     ))
+}
+
+fn table(connection: &Connection) -> Result<Database, ConnectionError> {
+    for (name, given) in [
+        ("address", connection.address.is_some()),
+        ("tls", connection.tls.is_some()),
+        ("directory", connection.directory.is_some()),
+        ("ftp", connection.ftp.is_some()),
+        ("sftp", connection.sftp.is_some()),
+    ] {
+        if given {
+            return Err(ConnectionError::new(name, "this protocol works on a table: give `database` instead"));
+        }
+    }
+    let Some(settings) = &connection.database else {
+        return Err(ConnectionError::new("database", "missing: say what the platform's database is, and where"));
+    };
+    if !(1..=32).contains(&settings.connections) {
+        return Err(ConnectionError::new("database.connections", "must be 1 to 32"));
+    }
+    positive("database.connect_timeout", settings.connect_timeout)?;
+    positive("database.timeout", settings.timeout)?;
+    positive("database.idle", settings.idle)?;
+    let tls = match settings.kind {
+        DatabaseKind::Sqlite => {
+            sqlite(settings)?;
+            None
+        }
+        DatabaseKind::Postgres => {
+            database_server(settings)?;
+            database_tls(settings)?
+        }
+        DatabaseKind::MariaDb => {
+            database_server(settings)?;
+            // Read here to be checked: the library for MariaDB reads these files itself.
+            mariadb_tls(settings)?;
+            database_tls(settings)?.and(None)
+        }
+    };
+    Ok(Database { settings: settings.clone(), tls, makes_file: false })
+}
+
+fn sqlite(settings: &DatabaseSettings) -> Result<(), ConnectionError> {
+    for (name, given) in [
+        ("host", settings.host.is_some()),
+        ("port", settings.port.is_some()),
+        ("user", settings.user.is_some()),
+        ("password", !settings.password.reveal().is_empty()),
+        ("name", settings.name.is_some()),
+        ("tls", settings.tls.is_some()),
+    ] {
+        if given {
+            return Err(ConnectionError::new(format!("database.{name}"), "SQLite has only a `file`; remove it"));
+        }
+    }
+    match &settings.file {
+        Some(_) => Ok(()),
+        None => Err(ConnectionError::new("database.file", "missing: give the file that SQLite keeps the table in")),
+    }
+}
+
+fn database_server(settings: &DatabaseSettings) -> Result<(), ConnectionError> {
+    if settings.file.is_some() {
+        return Err(ConnectionError::new("database.file", "is only for SQLite; remove it"));
+    }
+    for (name, text) in [("host", &settings.host), ("user", &settings.user), ("name", &settings.name)] {
+        let path = format!("database.{name}");
+        match text {
+            None => return Err(ConnectionError::new(path, "missing")),
+            Some(text) if text.is_empty() => return Err(ConnectionError::new(path, "must not be empty")),
+            Some(text) if text.chars().any(char::is_control) => {
+                return Err(ConnectionError::new(path, "must not contain control characters"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn database_tls(settings: &DatabaseSettings) -> Result<Option<tls::Client>, ConnectionError> {
+    let Some(tls) = &settings.tls else { return Ok(None) };
+    let client = tls::Client::new("database.tls", tls, false)?;
+    client.server_name(settings.host.as_deref().unwrap_or_default())?;
+    Ok(Some(client))
+}
+
+/// What the library for MariaDB can not do.
+fn mariadb_tls(settings: &DatabaseSettings) -> Result<(), ConnectionError> {
+    let Some(tls) = &settings.tls else { return Ok(()) };
+    if tls.pinned_sha256.is_some() {
+        return Err(ConnectionError::new("database.tls.pinned_sha256", "not for MariaDB: give `ca` instead"));
+    }
+    if tls.min_version == TlsVersion::V1_3 {
+        return Err(ConnectionError::new("database.tls.min_version", "not for MariaDB: it takes TLS 1.2 and 1.3"));
+    }
+    Ok(())
 }
 
 fn check_server(table: &str, host: &str, user: &str, home: &str) -> Result<(), ConnectionError> {
