@@ -10,4 +10,5 @@ mod openssl;
 mod sftp;
 mod simulate;
 mod support;
+mod tables;
 mod tls;

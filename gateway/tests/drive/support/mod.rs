@@ -11,6 +11,7 @@ use bytes::Bytes;
 use headgate::drive::{Connection, ConnectionError, DriverEvent, Drivers};
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, Input, LinkId};
+use headgate_core::table::{TableAnswer, TableCall, TableError};
 pub(crate) use headgate_site::server::PATIENCE;
 use tokio::sync::mpsc;
 
@@ -31,6 +32,7 @@ pub(crate) enum Told {
     Received(LinkId, Vec<u8>),
     Closed(LinkId, String),
     File(EffectId, Result<FileAnswer, FileError>),
+    Table(EffectId, Result<TableAnswer, TableError>),
 }
 
 /// Drivers in the place of an engine.
@@ -120,6 +122,15 @@ impl Driven {
         reading.await.unwrap();
     }
 
+    /// The result of a table call.
+    pub(crate) async fn table(&mut self, call: TableCall) -> Result<TableAnswer, TableError> {
+        let id = self.carry_out(Effect::Table(call));
+        match self.next().await {
+            Told::Table(answered, result) if answered == id => result,
+            other => panic!("{other:?} instead of the answer to {id:?}"),
+        }
+    }
+
     /// The result of a file call.
     pub(crate) async fn file(&mut self, call: FileCall) -> Result<FileAnswer, FileError> {
         let id = self.carry_out(Effect::File(call));
@@ -176,6 +187,7 @@ fn tell(input: Input<'_>) -> Told {
         Input::Received(link, bytes) => Told::Received(link, bytes.to_vec()),
         Input::Closed(link, why) => Told::Closed(link, why.to_owned()),
         Input::Done(id, Done::File(result)) => Told::File(id, result),
+        Input::Done(id, Done::Table(result)) => Told::Table(id, result),
         other => panic!("{other:?} is nothing that drivers tell"),
     }
 }
