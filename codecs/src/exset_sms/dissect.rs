@@ -163,3 +163,64 @@ pub fn encode(provider: &Provider, settings: &Json, now: Now, request: &Request)
     }
     Ok(encoded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{provider, start, submission};
+
+    const ROW: &str = concat!(
+        r#"{"entry_id":"k","command":"ADD_SUBSCRIPTION","state":"NEW","service_ca_id":"41","card_ca_id":"0145"}"#,
+        "\n"
+    );
+
+    fn explained(text: &str) -> Vec<Dissection> {
+        explain(&Profile::shipped().unwrap(), text.as_bytes())
+    }
+
+    #[test]
+    fn a_row_is_explained_column_by_column() {
+        let answer = r#"{"entry_id":"k","state":"ERROR","error_code":"E201","error_text":"no such card"}"#;
+        let [entry, answer] = explained(&format!("{ROW}{answer}")).try_into().unwrap();
+        assert_eq!((entry.title.as_str(), entry.broken), ("entry add_subscription", None));
+        let field = |name: &str| entry.fields.iter().find(|field| field.name == name).unwrap();
+        assert_eq!((field("state").value.as_str(), field("state").meaning.as_str()), ("\"NEW\"", "not processed yet"));
+        assert_eq!(field("card_ca_id").meaning, "card");
+        assert_eq!(&ROW[field("state").offset..][..field("state").length], "\"state\"");
+        assert_eq!((answer.title.as_str(), answer.broken), ("answer", None));
+        let code = answer.fields.iter().find(|field| field.name == "error_code").unwrap();
+        assert_eq!(code.meaning, "unknown smartcard");
+    }
+
+    #[test]
+    fn a_row_that_is_none_is_told_where_it_breaks() {
+        for (text, offset, told) in [
+            ("[]", 0, "expected an object"),
+            ("\u{0}", 0, "is no JSON"),
+            (r#"{"entry_id":7}"#, 0, "entry_id: must be a text"),
+            (r#"{"colour":7}"#, 0, "colour is no column"),
+            (r#"{"command":"DANCE"}"#, 0, "command: is no command of the profile"),
+            (r#"{"command":"PAIR","card_ca_id":"1"}"#, 0, "command: pair has no stb"),
+        ] {
+            let broken = explained(text).remove(0).broken.unwrap();
+            assert!(broken.offset == offset && broken.text.contains(told), "{text}: {broken:?}");
+        }
+        let half = explained(&format!("{ROW}{}", &ROW[..20])).remove(1).broken.unwrap();
+        assert!(half.incomplete && half.offset > ROW.len(), "{half:?}");
+        assert!(explained(" \n\n").is_empty());
+    }
+
+    #[test]
+    fn a_request_is_shown_as_statements_with_bound_values() {
+        let request = submission(
+            1,
+            r#"{"command":"activate_services","subscription":"S'1","smartcards":["1","2"],"services":["GOLD"]}"#,
+        );
+        let encoded = encode(&provider(&[("GOLD", "41")]), &serde_json::json!({}), start(), &request.request).unwrap();
+        assert_eq!(encoded.len(), 2);
+        let text = String::from_utf8(encoded[1].bytes.to_vec()).unwrap();
+        assert!(text.starts_with("INSERT INTO \"tqueue\" (\"entry_id\", \"command\", \"state\""), "{text}");
+        assert!(text.contains("subscription_id = \"S'1\"") && text.contains("card_ca_id = \"2\""), "{text}");
+        assert!(!text.lines().next().unwrap().contains("S'1"), "{text}");
+    }
+}

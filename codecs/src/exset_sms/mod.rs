@@ -15,6 +15,9 @@ pub mod rows;
 pub mod settings;
 pub mod wire;
 
+#[cfg(test)]
+mod transcript_tests;
+
 use std::sync::Arc;
 
 use self::adapter::ExsetAdapter;

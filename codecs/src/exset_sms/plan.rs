@@ -226,7 +226,7 @@ impl Rules for Plan {
 
 fn capabilities(site: &Site) -> Capabilities {
     let profile = &site.profile;
-    let mut commands = BTreeMap::from([(CommandKind::TestConnection, CommandRules::new().confirmed())]);
+    let mut commands = BTreeMap::from([(CommandKind::TestConnection, CommandRules::new())]);
     let many = Count::up_to(MOST_ENTRIES);
     for (name, form) in profile.commands() {
         let plain = CommandRules::new().smartcards(many);

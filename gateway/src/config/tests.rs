@@ -134,7 +134,8 @@ sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 
 #[test]
 fn providers_are_checked_by_name_and_protocol() {
-    insta::assert_snapshot!(problems(
+    let known: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.name).collect();
+    let told = problems(
         r#"
 [[provider]]
 name = "one"
@@ -146,11 +147,12 @@ name = "one"
 protocol = "carrier-pigeon"
 retry = { first_delay = "10m", attempts = 0 }
 connection = {}
-"#
-    ), @r###"
+"#,
+    );
+    insta::assert_snapshot!(told.replace(&known.join(", "), "all of them, by name"), @r###"
     headgate.toml:4:12: provider[0].protocol: there is no protocol "conax-smms" (did you mean `conax-sms`?)
     headgate.toml:8:8: provider[1].name: is the same as provider[0].name (every one needs its own)
-    headgate.toml:9:12: provider[1].protocol: there is no protocol "carrier-pigeon" (there are conax-sms, nagravision-smsgw)
+    headgate.toml:9:12: provider[1].protocol: there is no protocol "carrier-pigeon" (there are all of them, by name)
     headgate.toml:10:25: provider[1].retry.first_delay: is longer than longest_delay (shorten it, or raise longest_delay)
     headgate.toml:10:43: provider[1].retry.attempts: must be at least 1
     "###);

@@ -79,11 +79,25 @@ fn simulate_tells_what_a_protocol_needs() {
     let files = headgate(&["simulate", "conax-sms", "--listen", "127.0.0.1:0"]).ends(2);
     assert!(files.err.contains("works over files") && files.err.contains("--directory"), "{files:#?}");
     let links = headgate(&["simulate", "nagravision-smsgw", "--directory", "/tmp"]).ends(2);
-    assert!(links.err.contains("works over links") && links.err.contains("--listen"), "{links:#?}");
+    assert!(links.err.contains("listens") && links.err.contains("--listen"), "{links:#?}");
     let fault = headgate(&["simulate", "conax-sms", "--directory", "/tmp", "--fault", "tantrum"]).ends(2);
     assert!(fault.err.contains("is no fault"), "{fault:#?}");
     let tls = headgate(&["simulate", "nagravision-smsgw", "--listen", "127.0.0.1:0", "--tls-certificate", "x"]).ends(2);
     assert!(tls.err.contains("--tls-key"), "{tls:#?}");
+}
+
+#[test]
+fn a_platform_over_a_table_makes_it_in_a_file_or_tells_what_it_needs() {
+    let missing = headgate(&["simulate", "exset-sms", "--listen", "127.0.0.1:0"]).ends(2);
+    assert!(missing.err.contains("works over a table") && missing.err.contains("--database"), "{missing:#?}");
+    let home = tempfile::tempdir().unwrap();
+    let nowhere = home.path().join("no/such/place.db");
+    let ran = headgate(&["simulate", "exset-sms", "--database", nowhere.to_str().unwrap()]).ends(2);
+    assert!(ran.err.contains("the database can not be used"), "{ran:#?}");
+    let wrong = home.path().join("database.toml");
+    std::fs::write(&wrong, "kind = \"oracle\"\n").unwrap();
+    let ran = headgate(&["simulate", "exset-sms", "--database", wrong.to_str().unwrap()]).ends(2);
+    assert!(ran.err.contains("oracle"), "{ran:#?}");
 }
 
 #[test]

@@ -1,12 +1,14 @@
-//! What lies between an adapter and a platform: links that carry bytes with delays and break, or a file
-//! server that is slow and sometimes away.
+//! What lies between an adapter and a platform: links that carry bytes with delays and break, or a file server or a
+//! database that is slow and sometimes away.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use headgate_codecs::memory_files::MemoryFiles;
-use headgate_core::adapter::{Effect, EffectId, FileAnswer, FileCall, FileError, FileErrorKind, LinkId};
+use headgate_codecs::memory_table::MemoryTables;
+use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, FileErrorKind, LinkId};
 use headgate_core::failure::Sent;
+use headgate_core::table::{TableAnswer, TableCall, TableError, TableShape};
 
 /// Which side of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +30,10 @@ pub enum Parcel {
     Closed(LinkId, &'static str),
     /// A file call reaches the server.
     Call(EffectId, FileCall),
-    /// A file call's result.
-    Result(EffectId, Result<FileAnswer, FileError>),
+    /// A table call reaches the database.
+    Table(EffectId, TableCall),
+    /// The result of either.
+    Result(EffectId, Done),
 }
 
 /// The wire's own state: which links are open, and under which name the platform knows them.
@@ -42,13 +46,16 @@ pub struct Wire {
     accepted: u32,
     /// The file server.
     pub files: MemoryFiles,
+    /// The database.
+    pub tables: MemoryTables,
 }
 
 impl Wire {
-    /// A wire to a file server with these directories.
+    /// A wire to a file server with these directories, and to a database with these tables.
     #[must_use]
-    pub fn new(directories: &[&str]) -> Self {
-        Self { files: MemoryFiles::new(directories.iter().copied()), ..Self::default() }
+    pub fn new(directories: &[&str], tables: Vec<TableShape>) -> Self {
+        let files = MemoryFiles::new(directories.iter().copied());
+        Self { files, tables: MemoryTables::new(tables), ..Self::default() }
     }
 
     /// What becomes of an effect of one side: parcels, and to whom they go.
@@ -75,6 +82,7 @@ impl Wire {
                 here.map(|here| self.close(here, Some(from))).unwrap_or_default()
             }
             Effect::File(call) => vec![(from, Parcel::Call(id, call))],
+            Effect::Table(call) => vec![(from, Parcel::Table(id, call))],
             other => unreachable!("the wire does not carry {other:?}"),
         }
     }
@@ -94,6 +102,14 @@ impl Wire {
         self.files.call(call)
     }
 
+    /// Carries out a table call.
+    pub fn table_call(&mut self, call: &TableCall, up: bool) -> Result<TableAnswer, TableError> {
+        if !up {
+            return Err(TableError::not_done(TableError::CONNECT_FAILED, "connection refused"));
+        }
+        self.tables.call(call)
+    }
+
     /// Whether a parcel still has somebody to go to.
     #[must_use]
     pub fn delivers(&self, to: Side, parcel: &Parcel) -> bool {
@@ -103,7 +119,7 @@ impl Wire {
                 // What was sent before a link closed still arrives.
                 Side::Platform => self.here(*link).is_some() || self.closing.contains(link),
             },
-            Parcel::Closed(..) | Parcel::Call(..) | Parcel::Result(..) => true,
+            Parcel::Closed(..) | Parcel::Call(..) | Parcel::Table(..) | Parcel::Result(..) => true,
         }
     }
 

@@ -4,7 +4,7 @@ use headgate_core::adapter::Adapter;
 use headgate_core::failure::{Blame, Retry, Sent};
 use headgate_core::outcome::Verdict;
 use headgate_core::platform::{Fault, Platform};
-use headgate_core::table::TableError;
+use headgate_core::table::{TableAnswer, TableError};
 use serde_json::json;
 
 use super::world::{Failing, World};
@@ -225,6 +225,43 @@ fn where_rows_are_purged_a_message_is_not_put_in_again_after_a_restart() {
             world.completed(id);
         }
     }
+}
+
+/// A profile whose database tells when entries were processed.
+fn telling() -> serde_json::Value {
+    let profile = super::super::profile::SHIPPED.replace("name = \"headgate", "channel = \"done\"\nname = \"headgate");
+    let profile: serde_json::Value = toml::from_str(&profile).unwrap();
+    json!({ "profile": profile, "poll_interval": "10m", "longest_poll_interval": "10m" })
+}
+
+#[test]
+fn where_the_database_tells_entries_are_asked_for_at_once() {
+    let mut world = World::new(telling(), &["1"]);
+    let id = world.submit(MAIL);
+    world.platform.handle_input(world.now, headgate_core::adapter::Input::Start);
+    world.pump();
+    assert!(world.outcomes.is_empty());
+    world.tell(Ok(TableAnswer::Notified));
+    world.completed(id);
+    // The connection that waits breaks: it is asked again after a while, and nothing is lost meanwhile.
+    world.tell(Err(TableError::not_done(TableError::CONNECTION_LOST, "reset")));
+    assert!(world.watching.is_none());
+    let id = world.submit(MAIL);
+    world.pass(Duration::from_secs(61));
+    assert!(world.watching.is_some());
+    world.finish();
+    world.completed(id);
+}
+
+#[test]
+fn a_database_that_can_not_tell_is_asked() {
+    let mut world = World::new(telling(), &["1"]);
+    world.tell(Err(TableError::not_done(TableError::UNSUPPORTED, "not this one")));
+    assert_eq!(world.log.iter().filter(|line| line.contains("Noise")).count(), 1);
+    let id = world.submit(MAIL);
+    world.finish();
+    world.completed(id);
+    assert!(world.watching.is_none());
 }
 
 #[test]

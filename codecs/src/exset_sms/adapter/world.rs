@@ -8,7 +8,7 @@ use headgate_core::adapter::{Adapter, Done, Effect, EffectId, Event, Input, Outp
 use headgate_core::failure::{Failure, Sent};
 use headgate_core::outcome::{Outcome, Verdict};
 use headgate_core::platform::{Platform, PlatformOutput};
-use headgate_core::table::{TableCall, TableError, TableName};
+use headgate_core::table::{TableAnswer, TableCall, TableError, TableName};
 use headgate_core::text::PlatformReference;
 use headgate_core::{Deadline, Now};
 use serde_json::Value;
@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) log: Vec<String>,
     /// How the adapter's next calls fail, after they were carried out or before.
     pub(crate) failures: VecDeque<Failing>,
+    /// The adapter waits to be told.
+    pub(crate) watching: Option<EffectId>,
     /// The platform does nothing.
     pub(crate) platform_asleep: bool,
     submitted: BTreeMap<SubmissionId, Submission>,
@@ -78,6 +80,7 @@ impl World {
             recorded: BTreeMap::new(),
             log: Vec::new(),
             failures: VecDeque::new(),
+            watching: None,
             platform_asleep: false,
             submitted: BTreeMap::new(),
             settings,
@@ -143,6 +146,13 @@ impl World {
         TableName::try_from("tqueue".to_owned()).unwrap()
     }
 
+    /// The database tells the adapter.
+    pub(crate) fn tell(&mut self, result: Result<TableAnswer, TableError>) {
+        let id = self.watching.take().expect("the adapter waits to be told");
+        self.adapter.handle_input(self.now, Input::Done(id, Done::Table(result)));
+        self.pump();
+    }
+
     /// How many rows there are.
     pub(crate) fn rows(&self) -> usize {
         self.tables.rows(&Self::table()).count()
@@ -203,6 +213,10 @@ impl World {
                 self.recorded.extend(references);
                 Done::Recorded
             }
+            Effect::Table(TableCall::Watch { .. }) => {
+                self.watching = Some(id);
+                return;
+            }
             Effect::Table(call) => match self.call(&call) {
                 Some(result) => Done::Table(result),
                 None => return self.restart(),
@@ -213,7 +227,7 @@ impl World {
     }
 
     /// Nothing: the gateway is killed.
-    fn call(&mut self, call: &TableCall) -> Option<Result<headgate_core::table::TableAnswer, TableError>> {
+    fn call(&mut self, call: &TableCall) -> Option<Result<TableAnswer, TableError>> {
         let error = |code, sent| TableError { code, text: "made up".into(), sent };
         let lost = if call.is_harmless() { Sent::No } else { Sent::Maybe };
         Some(match self.failures.pop_front().unwrap_or(Failing::Not) {
