@@ -19,9 +19,10 @@ impl ExsetAdapter {
         if self.asking || self.database.state != Link::Up {
             return;
         }
+        // Each job has a row at least, so there are never more of them.
+        let most = self.plan.site.settings.poll_rows;
         if !self.unsure.is_empty() {
-            let jobs: Vec<SubmissionId> = self.unsure.iter().copied().collect();
-            let batch = self.take(jobs.into_iter());
+            let batch = self.take(self.unsure.iter().copied().take(most));
             for id in &batch {
                 self.unsure.remove(id);
             }
@@ -29,7 +30,8 @@ impl ExsetAdapter {
             return;
         }
         let (now, timeout) = (self.now.tick, self.plan.site.settings.answer_timeout);
-        let due: Vec<SubmissionId> = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let due = self.due.iter().take_while(|(at, _)| *at <= now).take(most);
+        let due: Vec<SubmissionId> = due.map(|(_, id)| *id).collect();
         let late = |id: &SubmissionId| self.jobs.get(id).is_some_and(|job| now.since(job.since) >= timeout);
         let (late, due): (Vec<_>, Vec<_>) = due.into_iter().partition(late);
         // What is given up is looked at once more, whatever its state, to tell why.
