@@ -15,13 +15,16 @@
 pub mod backoff;
 pub mod conax_sms;
 pub mod dissect;
+pub mod exset_sms;
 pub mod framing;
 pub mod generic_provider;
 pub mod http;
 pub mod memory_files;
+pub mod memory_table;
 pub mod nagra_medialive;
 pub mod nagravision_smsgw;
 pub mod registry;
+pub mod sql;
 #[cfg(test)]
 mod test_support;
 pub mod vcas_omi;

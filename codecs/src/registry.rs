@@ -11,11 +11,12 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, generic_provider, nagra_medialive, nagravision_smsgw, vcas_omi};
+use crate::{conax_sms, exset_sms, generic_provider, nagra_medialive, nagravision_smsgw, vcas_omi};
 
 /// Every protocol, by name.
 pub static PROTOCOLS: &[Protocol] = &[
     conax_sms::PROTOCOL,
+    exset_sms::PROTOCOL,
     generic_provider::PROTOCOL,
     nagra_medialive::PROTOCOL,
     nagravision_smsgw::PROTOCOL,
@@ -89,6 +90,8 @@ pub enum Transport {
     Http,
     /// Calls that come in: the platform's side asks the gateway for work.
     Served,
+    /// A table of a database: PostgreSQL, MariaDB, SQLite.
+    Table,
 }
 
 /// The gateway's side of one provider.

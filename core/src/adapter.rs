@@ -40,6 +40,7 @@ use crate::failure::{Failure, Sent};
 use crate::http::{CallId, HttpAnswer, HttpCall, HttpError, HttpReply, HttpRequest};
 use crate::outcome::Outcome;
 use crate::request::Request;
+use crate::table::{TableAnswer, TableCall, TableError};
 use crate::text::PlatformReference;
 use crate::time::{Deadline, Now};
 
@@ -158,6 +159,8 @@ pub enum Effect {
     Http(HttpCall),
     /// On the platform's side: answer a call that came. Not answered.
     Reply(CallId, HttpReply),
+    /// Do this with a table of a database. Answered by [`Done::Table`]. Calls run side by side, in any order.
+    Table(TableCall),
     /// Record durably which reference each submission is about to be sent under. Answered by
     /// [`Done::Recorded`], and only then may it be sent.
     Record(Vec<(SubmissionId, PlatformReference)>),
@@ -173,6 +176,7 @@ impl fmt::Debug for Effect {
             Self::File(call) => fmt::Debug::fmt(call, f),
             Self::Http(call) => write!(f, "Http({call:?})"),
             Self::Reply(call, reply) => write!(f, "Reply({}, {reply:?})", call.0),
+            Self::Table(call) => write!(f, "Table({call:?})"),
             Self::Record(references) => write!(f, "Record({references:?})"),
         }
     }
@@ -239,6 +243,8 @@ pub enum Done {
     File(Result<FileAnswer, FileError>),
     /// A HTTP call ended.
     Http(Result<HttpAnswer, HttpError>),
+    /// A table call ended.
+    Table(Result<TableAnswer, TableError>),
     /// [`Effect::Record`] is on disk.
     Recorded,
 }

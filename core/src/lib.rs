@@ -34,6 +34,7 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod subscription;
+pub mod table;
 pub mod text;
 pub mod time;
 

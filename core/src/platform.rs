@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Effect, EffectId, Input};
+use crate::table::TableShape;
 use crate::time::{Deadline, Now};
 
 /// The platform's side of one provider. Called like an [`crate::adapter::Adapter`], with
@@ -27,6 +28,11 @@ pub trait Platform: Send {
 
     /// The directories it works on, for platforms that are reached by files: they are there before anybody looks.
     fn directories(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The tables it works on, for platforms that are reached by a database: they are there before anybody looks.
+    fn tables(&self) -> Vec<TableShape> {
         Vec::new()
     }
 

@@ -20,7 +20,7 @@ use super::told_to_stop;
 use crate::api;
 use crate::config::{self, Config};
 use crate::drive::Connection;
-use crate::drive::connection::OneOrMany;
+use crate::drive::connection::{DatabaseSettings, OneOrMany};
 use crate::gateway::{Gateway, Health};
 use crate::simulate::{self, Simulation};
 use crate::telemetry::metrics;
@@ -107,9 +107,11 @@ impl Home {
             Some(path) => {
                 std::fs::create_dir_all(path).map_err(wrong)?;
                 // Platforms forget what they hold when the demo ends, so the gateway starts afresh too.
-                let store = path.join("headgate.db");
-                for suffix in ["", "-wal", "-shm"] {
-                    let _ = std::fs::remove_file(format!("{}{suffix}", store.display()));
+                let tables = PROTOCOLS.iter().map(|protocol| database(protocol, path));
+                for store in std::iter::once(path.join("headgate.db")).chain(tables) {
+                    for suffix in ["", "-wal", "-shm"] {
+                        let _ = std::fs::remove_file(format!("{}{suffix}", store.display()));
+                    }
                 }
                 Ok(Self::Kept(path.to_owned()))
             }
@@ -183,10 +185,12 @@ impl Stage {
         for (protocol, simulation) in &self.platforms {
             let status =
                 self.gateway.providers().await.into_iter().find(|status| status.name.as_str() == protocol.name);
-            let way = simulation
-                .address()
-                .map_or_else(|| "files in a directory".into(), |address| format!("TCP to {address}"));
-            let way = if protocol.transport == Transport::Served { "it calls the gateway".into() } else { way };
+            let way = match (protocol.transport, simulation.address()) {
+                (_, Some(address)) => format!("TCP to {address}"),
+                (Transport::Table, None) => "a table in SQLite".to_owned(),
+                (Transport::Served, None) => "it calls the gateway".to_owned(),
+                (_, None) => "files in a directory".to_owned(),
+            };
             let links = status.map(|status| status.links_up).unwrap_or_default();
             listing.row([protocol.name, protocol.title, &way, &links.to_string()]);
         }
@@ -260,6 +264,9 @@ async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation
     let simulation = match protocol.transport {
         Transport::Files => simulate::files::serve(platform, &home.join(protocol.name)).await,
         Transport::Http => simulate::http::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
+        Transport::Table => {
+            simulate::tables::serve(platform, &DatabaseSettings::sqlite(database(protocol, home))).await
+        }
         Transport::Stream | Transport::Served => {
             simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await
         }
@@ -286,6 +293,9 @@ fn connection(protocol: &Protocol, simulation: &Simulation, home: &Path) -> Stri
     let Protocol { name, demo, .. } = protocol;
     let way = match (protocol.transport, simulation.address()) {
         (Transport::Http, Some(address)) => format!("url = \"http://{address}\"\n{}", demo.connection),
+        (Transport::Table, _) => {
+            format!("database = {{ kind = \"sqlite\", file = \"{}\" }}", database(protocol, home).display())
+        }
         (_, Some(address)) => format!("address = \"{address}\""),
         (_, None) => format!("directory = \"{}\"", home.join(name).display()),
     };
@@ -303,6 +313,11 @@ fn provider(protocol: &Protocol, connection: &str) -> String {
     )
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| Failure::new(format!("{} can not be written: {error}", path.display())))
+/// The file of a platform that works on a table.
+fn database(protocol: &Protocol, home: &Path) -> PathBuf {
+    home.join(format!("{}.db", protocol.name))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text).map_err(|error| Failure::new(format!("{} can not be written: {error}", file.display())))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use headgate_core::adapter::{Effect, EffectId, Input};
 use headgate_core::platform::{Fault, Holdings, Platform, PlatformOutput};
+use headgate_core::table::TableShape;
 use headgate_core::{Deadline, Now, Tick};
 
 /// A platform whose effects are held back for a fixed time, in their order.
@@ -53,6 +54,14 @@ impl Platform for Late {
             }
             None => PlatformOutput::Wait(self.wanted),
         }
+    }
+
+    fn directories(&self) -> Vec<String> {
+        self.platform.directories()
+    }
+
+    fn tables(&self) -> Vec<TableShape> {
+        self.platform.tables()
     }
 
     fn holdings(&self) -> &Holdings {

@@ -204,6 +204,7 @@ fn protocols(json: bool) {
         Transport::Files => "files (directory, FTP, SFTP)",
         Transport::Http => "calls (HTTP, HTTPS)",
         Transport::Served => "served (workers call the gateway)",
+        Transport::Table => "a table (PostgreSQL, MariaDB, SQLite)",
     };
     if json {
         let list = registry::PROTOCOLS.iter().map(|protocol| {

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::late::Late;
 use super::{output, settings, told_to_stop};
 use crate::config::ServerTls;
-use crate::drive::connection::OneOrMany;
+use crate::drive::connection::{DatabaseSettings, OneOrMany};
 use crate::drive::{Connection, tls};
 use crate::simulate;
 
@@ -23,6 +23,7 @@ use crate::simulate;
 Examples:
   headgate simulate PROTOCOL --listen 127.0.0.1:9001            a protocol over links, or over HTTP
   headgate simulate PROTOCOL --directory /tmp/platform          a protocol over files
+  headgate simulate PROTOCOL --database /tmp/platform.db        a protocol over a table
   headgate simulate generic --connect http://127.0.0.1:8480/v1/providers/NAME
                                                                 a worker that fetches what is to be done
   headgate simulate PROTOCOL --listen 127.0.0.1:9001 --fault silence --fault delay:2000
@@ -51,6 +52,10 @@ pub(super) struct Simulate {
     /// The home directory, for protocols over files.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
+    /// The database, for protocols over a table: a file of SQLite, or a file named .toml with what stands under
+    /// [provider.connection.database] at the gateway. The table is made unless it is there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "directory"])]
+    database: Option<PathBuf>,
     /// What stands under [provider.settings] at the gateway: TOML, or JSON in a file named .json.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -87,11 +92,13 @@ pub(super) enum Place {
     Directory(PathBuf),
     /// It calls the gateway.
     Calling(Box<Connection>),
+    /// On a table.
+    Database(Box<DatabaseSettings>),
 }
 
 impl Simulate {
     pub(super) async fn run(self) -> Result<u8, Failure> {
-        let home = self.directory.clone();
+        let home = self.directory.clone().or_else(|| self.database.clone());
         let transport = settings::protocol(&self.protocol)?.transport;
         let Plan { platform, place, faults } = self.plan()?;
         let simulation = match place {
@@ -112,6 +119,9 @@ impl Simulate {
             Place::Directory(home) => simulate::files::serve(platform, &home)
                 .await
                 .map_err(|error| Failure::new(format!("{} can not be used: {error}", home.display())))?,
+            Place::Database(settings) => simulate::tables::serve(platform, &settings)
+                .await
+                .map_err(|error| Failure::new(format!("the database can not be used: {error}")))?,
         };
         for fault in faults {
             simulation.inject(fault).await.map_err(|error| Failure::new(error.to_string()))?;
@@ -166,10 +176,27 @@ impl Simulate {
             (Transport::Files, _, Some(directory)) => Ok(Place::Directory(directory.clone())),
             (Transport::Stream | Transport::Http, None, _) => Err(Failure::new(format!("{} listens", protocol.name))
                 .help("say where to listen, as in --listen 127.0.0.1:9001")),
+            (Transport::Table, ..) => {
+                let file = self.database.as_deref().ok_or_else(|| {
+                    Failure::new(format!("{} works over a table", protocol.name))
+                        .help("name a file of SQLite, or one with the database's settings, with --database")
+                })?;
+                database(file).map(|settings| Place::Database(Box::new(settings)))
+            }
             (Transport::Files, _, None) => Err(Failure::new(format!("{} works over files", protocol.name))
                 .help("name the platform's home directory with --directory")),
         }
     }
+}
+
+/// The database that `file` is, or describes.
+fn database(file: &Path) -> Result<DatabaseSettings, Failure> {
+    if file.extension().is_none_or(|extension| extension != "toml") {
+        return Ok(DatabaseSettings::sqlite(file.to_owned()));
+    }
+    let wrong = |error: String| Failure::new(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
 /// The lines of a list file, without comments and blanks.

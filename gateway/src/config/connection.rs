@@ -30,6 +30,15 @@ pub(super) const fn example(transport: Transport) -> &'static str {
         ),
         // Its workers call the gateway.
         Transport::Served => "",
+        Transport::Table => concat!(
+            "# The platform's database; kind: postgres, mariadb, or sqlite with a file.\n",
+            "[provider.connection.database]\n",
+            "kind = \"postgres\"\n",
+            "host = \"127.0.0.1\"\n",
+            "user = \"headgate\"\n",
+            "password = \"secret\"\n",
+            "name = \"sms\"\n",
+        ),
         Transport::Files => concat!(
             "# The platform's home directory, where it is mounted on this machine.\n",
             "[provider.connection]\n",

@@ -30,6 +30,17 @@
 //!     pinned_sha256 = "7F:83:B1:65:7F:F1:FC:53:B9:2D:C1:81:48:A1:D6:5D:FC:2D:4B:1F:A3:D6:77:28:4A:DD:D2:00:12:6D:90:69"
 //! "#)?;
 //! calls.validate(Transport::Http)?;
+//!
+//! // A table, in PostgreSQL.
+//! let table: Connection = toml::from_str(r#"
+//!     [database]
+//!     kind = "postgres"
+//!     host = "cas.example"
+//!     user = "headgate"
+//!     password = "secret"
+//!     name = "sms"
+//! "#)?;
+//! table.validate(Transport::Table)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -46,7 +57,7 @@ use super::route::Route;
 
 /// How a provider is reached. Which of these it needs follows from its protocol: one that speaks over
 /// links needs `address`; one that exchanges files needs exactly one of `directory`, `ftp` and `sftp`; one that
-/// makes HTTP calls needs `url`.
+/// makes HTTP calls needs `url`; one that works on a table needs `database`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Connection {
@@ -101,6 +112,8 @@ pub struct Connection {
     pub ftp: Option<Ftp>,
     /// Files: the platform's SFTP server. Needs a Headgate that was built with the feature `sftp`.
     pub sftp: Option<Sftp>,
+    /// Tables: the platform's database.
+    pub database: Option<DatabaseSettings>,
 }
 
 impl Default for Connection {
@@ -124,6 +137,7 @@ impl Default for Connection {
             directory: None,
             ftp: None,
             sftp: None,
+            database: None,
         }
     }
 }
@@ -327,6 +341,102 @@ pub struct Sftp {
     #[serde(default = "one_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub idle: Duration,
+}
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// What it is.
+    pub kind: DatabaseKind,
+    /// PostgreSQL, MariaDB: the server's name or address.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// PostgreSQL, MariaDB: the server's port. Default 5432 and 3306.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// PostgreSQL, MariaDB: the account.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// PostgreSQL, MariaDB: the account's password. Default: none.
+    #[serde(default = "no_password")]
+    pub password: Secret,
+    /// PostgreSQL, MariaDB: the database's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// PostgreSQL, MariaDB: use TLS. MariaDB's takes `ca`, `server_name`, `certificate` and `key`, not `pinned_sha256`
+    /// and `min_version`. Default: none, which sends every row in clear.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+    /// SQLite: the file.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// Most sessions at once, 1 to 32, and one more where the database tells by itself. Default 4.
+    #[serde(default = "four")]
+    #[schemars(range(min = 1, max = 32))]
+    pub connections: usize,
+    /// How long connecting and logging in may take. Default 5 s.
+    #[serde(default = "five_seconds", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub connect_timeout: Duration,
+    /// How long the database may take over one statement. Default 30 s.
+    #[serde(default = "half_a_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// A session that was not used for this long is closed, and opened anew when needed. Default 1 min.
+    #[serde(default = "one_minute", with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub idle: Duration,
+}
+
+impl DatabaseSettings {
+    /// SQLite in this file.
+    #[must_use]
+    pub fn sqlite(file: PathBuf) -> Self {
+        Self {
+            kind: DatabaseKind::Sqlite,
+            host: None,
+            port: None,
+            user: None,
+            password: no_password(),
+            name: None,
+            tls: None,
+            file: Some(file),
+            connections: four(),
+            connect_timeout: five_seconds(),
+            timeout: half_a_minute(),
+            idle: one_minute(),
+        }
+    }
+
+    /// The server's port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.kind {
+            DatabaseKind::Postgres => 5432,
+            DatabaseKind::MariaDb | DatabaseKind::Sqlite => 3306,
+        })
+    }
+}
+
+/// What a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseKind {
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB or MySQL.
+    MariaDb,
+    /// SQLite: a file on this machine.
+    Sqlite,
+}
+
+fn no_password() -> Secret {
+    Secret::new("")
+}
+
+const fn four() -> usize {
+    4
 }
 
 const fn yes() -> bool {

@@ -8,8 +8,9 @@ pub mod connection;
 pub(crate) mod file;
 mod http;
 mod link;
-mod route;
+pub(crate) mod route;
 pub(crate) mod stream;
+pub(crate) mod table;
 pub mod tls;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileError, FileErrorKind, Input, LinkId};
 use headgate_core::failure::Sent;
 use headgate_core::http::{CallId, HttpAnswer, HttpError, HttpReply};
+use headgate_core::table::{TableAnswer, TableError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +31,7 @@ use file::{AnyTransport, FileTask};
 use http::{Answering, Calls};
 use route::Route;
 use stream::{Dialer, Links, Stream};
+use table::{Database, TableTask};
 
 /// Something that happened outside, on its way to an engine. See [`Drivers::deliver`].
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub enum DriverEvent {
     File(EffectId, Result<FileAnswer, FileError>),
     /// An HTTP call ended.
     Http(EffectId, Result<HttpAnswer, HttpError>),
+    /// A table call ended.
+    Table(EffectId, Result<TableAnswer, TableError>),
 }
 
 /// Names one opening of a link. An adapter may close a link and open it again under the same id while
@@ -70,6 +75,7 @@ enum Way<M> {
     Calls(Calls),
     /// Of a simulated platform, and of a provider that is served.
     Answering(Answering),
+    Table(TableTask),
 }
 
 impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
@@ -83,6 +89,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             Route::Files(transport) => Way::Files(FileTask::spawn(transport, sink.clone())),
             Route::Http(client) => Way::Calls(Calls::spawn(client, sink.clone())),
             Route::Served => Way::Answering(Answering::default()),
+            Route::Table(database) => Way::Table(TableTask::spawn(*database, &sink)),
         };
         Ok(Self { way, sink })
     }
@@ -108,8 +115,13 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
     pub(crate) fn called(&mut self, reply: oneshot::Sender<HttpReply>) -> Option<CallId> {
         match &mut self.way {
             Way::Answering(answering) => Some(answering.called(reply)),
-            Way::Stream { .. } | Way::Files(_) | Way::Calls(_) => None,
+            Way::Stream { .. } | Way::Files(_) | Way::Calls(_) | Way::Table(_) => None,
         }
+    }
+
+    /// The drivers of a simulated platform that works on a table.
+    pub(crate) fn on_table(database: Database, sink: mpsc::Sender<M>) -> Self {
+        Self { way: Way::Table(TableTask::spawn(database, &sink)), sink }
     }
 
     /// Takes a stream that somebody opened as `link`.
@@ -136,7 +148,12 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             (Way::Files(files), Effect::File(call)) => files.call(id, call),
             (Way::Calls(calls), Effect::Http(call)) => calls.call(id, call),
             (Way::Answering(answering), Effect::Reply(call, reply)) => answering.reply(call, reply),
+            (Way::Table(table), Effect::Table(call)) => table.call(id, call),
             // What expects an answer gets one.
+            (_, Effect::Table(_)) => {
+                let error = TableError::not_done(TableError::UNSUPPORTED, "this provider is not connected by a table");
+                self.report(DriverEvent::Table(id, Err(error)));
+            }
             (_, Effect::File(_)) => {
                 let text = "this provider is not connected by files".to_owned();
                 self.report(DriverEvent::File(id, Err(FileError { kind: FileErrorKind::Other, text, sent: Sent::No })));
@@ -155,6 +172,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
         match event {
             DriverEvent::File(id, result) => to(Input::Done(id, Done::File(result))),
             DriverEvent::Http(id, result) => to(Input::Done(id, Done::Http(result))),
+            DriverEvent::Table(id, result) => to(Input::Done(id, Done::Table(result))),
             DriverEvent::Connected(opening) if self.is_current(opening) => to(Input::Connected(opening.link)),
             DriverEvent::Received(opening, bytes) if self.is_current(opening) => {
                 to(Input::Received(opening.link, &bytes));
@@ -180,13 +198,14 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             (Way::Files(files), Route::Files(new)) => files.replace(new),
             (Way::Calls(calls), Route::Http(new)) => calls.replace(new),
             (Way::Answering(_), Route::Served) => {}
+            (Way::Table(table), Route::Table(new)) => table.replace(*new),
             _ => return Err(ConnectionError::new("", "what carries a protocol can not change while it runs")),
         }
         Ok(())
     }
 
-    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files and
-    /// HTTP as long as the calls that were queued, but no longer than half a minute. Go on reading the channel
+    /// Closes everything, after what was asked for before. Takes a few seconds at most with links; with files, tables
+    /// and HTTP as long as the calls that were queued, but no longer than half a minute. Go on reading the channel
     /// meanwhile if there are such calls: once nobody reads, the rest of them is given up.
     pub async fn shutdown(self) {
         match self.way {
@@ -194,6 +213,7 @@ impl<M: From<DriverEvent> + Send + 'static> Drivers<M> {
             Way::Files(files) => files.shutdown().await,
             Way::Calls(calls) => calls.shutdown().await,
             Way::Answering(answering) => answering.shutdown().await,
+            Way::Table(table) => table.shutdown().await,
         }
     }
 

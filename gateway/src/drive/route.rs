@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use headgate_codecs::registry::Transport;
 
-use super::connection::{Connection, ConnectionError, Ftp, FtpSecurity, Sftp};
+use super::connection::{
+    Connection, ConnectionError, DatabaseKind, DatabaseSettings, Ftp, FtpSecurity, Sftp, TlsVersion,
+};
 use super::file::AnyTransport;
 use super::file::ftp::FtpTransport;
 use super::file::local::LocalDirectory;
 use super::http::Client;
 use super::stream::{Address, Dialer, Opener};
+use super::table::Database;
 use super::{http, tls};
 
 /// The way to a platform.
@@ -23,6 +26,8 @@ pub(crate) enum Route {
     Http(Arc<Client>),
     /// It calls us.
     Served,
+    /// By a table.
+    Table(Box<Database>),
 }
 
 impl Route {
@@ -33,6 +38,7 @@ impl Route {
             Transport::Files => files(connection).map(Self::Files),
             Transport::Served => served(connection),
             Transport::Http => client(connection).map(|client| Self::Http(Arc::new(client))),
+            Transport::Table => table(connection).map(|database| Self::Table(Box::new(database))),
         }
     }
 }
@@ -49,6 +55,7 @@ fn served(connection: &Connection) -> Result<Route, ConnectionError> {
 
 fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
     refuse(&given_for_files(connection), "this protocol speaks over links: give `address` instead")?;
+    refuse(&given_for_tables(connection), "this protocol speaks over links: give `address` instead")?;
     refuse(&given_for_calls(connection), "this protocol speaks over links: give `address` instead")?;
     let Some(addresses) = &connection.address else {
         return Err(ConnectionError::new("address", "missing: give the platform's \"host:port\""));
@@ -77,6 +84,7 @@ fn dialer(connection: &Connection) -> Result<Dialer, ConnectionError> {
 fn files(connection: &Connection) -> Result<AnyTransport, ConnectionError> {
     const INSTEAD: &str = "this protocol exchanges files: give `directory`, `ftp` or `sftp` instead";
     refuse(&[("address", connection.address.is_some()), ("tls", connection.tls.is_some())], INSTEAD)?;
+    refuse(&given_for_tables(connection), INSTEAD)?;
     refuse(&given_for_calls(connection), INSTEAD)?;
     match (&connection.directory, &connection.ftp, &connection.sftp) {
         (Some(home), None, None) => Ok(AnyTransport::Local(LocalDirectory::new(home.clone()))),
@@ -93,6 +101,7 @@ fn client(connection: &Connection) -> Result<Client, ConnectionError> {
     const INSTEAD: &str = "this protocol makes HTTP calls: give `url` instead";
     refuse(&[("address", connection.address.is_some())], INSTEAD)?;
     refuse(&given_for_files(connection), INSTEAD)?;
+    refuse(&given_for_tables(connection), INSTEAD)?;
     positive("connect_timeout", connection.connect_timeout)?;
     positive("call_timeout", connection.call_timeout)?;
     http::settings::client(connection)
@@ -107,6 +116,10 @@ pub(super) fn opener(connection: &Connection, tls: Option<tls::Client>) -> Opene
 const fn given_for_files(connection: &Connection) -> [(&'static str, bool); 3] {
     let Connection { directory, ftp, sftp, .. } = connection;
     [("directory", directory.is_some()), ("ftp", ftp.is_some()), ("sftp", sftp.is_some())]
+}
+
+const fn given_for_tables(connection: &Connection) -> [(&'static str, bool); 1] {
+    [("database", connection.database.is_some())]
 }
 
 fn given_for_calls(connection: &Connection) -> [(&'static str, bool); 5] {
@@ -169,6 +182,95 @@ fn sftp(_: &Sftp) -> Result<AnyTransport, ConnectionError> {
         "sftp",
         "this Headgate was built without SFTP: build it with `cargo build --features sftp`, or use `ftp` or `directory`",
     ))
+}
+
+fn table(connection: &Connection) -> Result<Database, ConnectionError> {
+    const INSTEAD: &str = "this protocol works on a table: give `database` instead";
+    refuse(&[("address", connection.address.is_some()), ("tls", connection.tls.is_some())], INSTEAD)?;
+    refuse(&given_for_files(connection), INSTEAD)?;
+    refuse(&given_for_calls(connection), INSTEAD)?;
+    let Some(settings) = &connection.database else {
+        return Err(ConnectionError::new("database", "missing: say what the platform's database is, and where"));
+    };
+    if !(1..=32).contains(&settings.connections) {
+        return Err(ConnectionError::new("database.connections", "must be 1 to 32"));
+    }
+    positive("database.connect_timeout", settings.connect_timeout)?;
+    positive("database.timeout", settings.timeout)?;
+    positive("database.idle", settings.idle)?;
+    let tls = match settings.kind {
+        DatabaseKind::Sqlite => {
+            sqlite(settings)?;
+            None
+        }
+        DatabaseKind::Postgres => {
+            database_server(settings)?;
+            database_tls(settings)?
+        }
+        DatabaseKind::MariaDb => {
+            database_server(settings)?;
+            // Read here to be checked: the library for MariaDB reads these files itself.
+            mariadb_tls(settings)?;
+            database_tls(settings)?.and(None)
+        }
+    };
+    Ok(Database { settings: settings.clone(), tls, makes_file: false })
+}
+
+fn sqlite(settings: &DatabaseSettings) -> Result<(), ConnectionError> {
+    for (name, given) in [
+        ("host", settings.host.is_some()),
+        ("port", settings.port.is_some()),
+        ("user", settings.user.is_some()),
+        ("password", !settings.password.reveal().is_empty()),
+        ("name", settings.name.is_some()),
+        ("tls", settings.tls.is_some()),
+    ] {
+        if given {
+            return Err(ConnectionError::new(format!("database.{name}"), "SQLite has only a `file`; remove it"));
+        }
+    }
+    match &settings.file {
+        Some(_) => Ok(()),
+        None => Err(ConnectionError::new("database.file", "missing: give the file that SQLite keeps the table in")),
+    }
+}
+
+fn database_server(settings: &DatabaseSettings) -> Result<(), ConnectionError> {
+    if settings.file.is_some() {
+        return Err(ConnectionError::new("database.file", "is only for SQLite; remove it"));
+    }
+    for (name, text) in [("host", &settings.host), ("user", &settings.user), ("name", &settings.name)] {
+        let path = format!("database.{name}");
+        match text {
+            None => return Err(ConnectionError::new(path, "missing")),
+            Some(text) if text.is_empty() => return Err(ConnectionError::new(path, "must not be empty")),
+            Some(text) if text.chars().any(char::is_control) => {
+                return Err(ConnectionError::new(path, "must not contain control characters"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn database_tls(settings: &DatabaseSettings) -> Result<Option<tls::Client>, ConnectionError> {
+    let Some(tls) = &settings.tls else { return Ok(None) };
+    let client = tls::Client::new("database.tls", tls, false)?;
+    client.server_name(settings.host.as_deref().unwrap_or_default())?;
+    Ok(Some(client))
+}
+
+/// What the library for MariaDB can not do.
+fn mariadb_tls(settings: &DatabaseSettings) -> Result<(), ConnectionError> {
+    let Some(tls) = &settings.tls else { return Ok(()) };
+    if tls.pinned_sha256.is_some() {
+        return Err(ConnectionError::new("database.tls.pinned_sha256", "not for MariaDB: give `ca` instead"));
+    }
+    if tls.min_version == TlsVersion::V1_3 {
+        return Err(ConnectionError::new("database.tls.min_version", "not for MariaDB: it takes TLS 1.2 and 1.3"));
+    }
+    Ok(())
 }
 
 fn check_server(table: &str, host: &str, user: &str, home: &str) -> Result<(), ConnectionError> {

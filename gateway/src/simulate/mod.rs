@@ -1,11 +1,12 @@
-//! Platforms to talk to: puts the platform's side of any protocol behind a listener ([`stream`], [`http`]) or on a
-//! directory ([`files`]).
+//! Platforms to talk to: puts the platform's side of any protocol behind a listener ([`stream`], [`http`]), on a
+//! directory ([`files`]) or on a database's table ([`tables`]), or lets it call the gateway ([`worker`]).
 //!
 //! One task owns the platform, and carries out its effects with the same drivers as the gateway's.
 
 pub mod files;
 pub mod http;
 pub mod stream;
+pub mod tables;
 pub mod worker;
 
 use std::convert::Infallible;
@@ -39,7 +40,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Where it listens; absent: it works on a directory.
+    /// Where it listens; absent: it works on a directory or a table.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
         self.address

@@ -87,6 +87,20 @@ fn simulate_tells_what_a_protocol_needs() {
 }
 
 #[test]
+fn a_platform_over_a_table_makes_it_in_a_file_or_tells_what_it_needs() {
+    let missing = headgate(&["simulate", "exset-sms", "--listen", "127.0.0.1:0"]).ends(2);
+    assert!(missing.err.contains("works over a table") && missing.err.contains("--database"), "{missing:#?}");
+    let home = tempfile::tempdir().unwrap();
+    let nowhere = home.path().join("no/such/place.db");
+    let ran = headgate(&["simulate", "exset-sms", "--database", nowhere.to_str().unwrap()]).ends(2);
+    assert!(ran.err.contains("the database can not be used"), "{ran:#?}");
+    let wrong = home.path().join("database.toml");
+    std::fs::write(&wrong, "kind = \"oracle\"\n").unwrap();
+    let ran = headgate(&["simulate", "exset-sms", "--database", wrong.to_str().unwrap()]).ends(2);
+    assert!(ran.err.contains("oracle"), "{ran:#?}");
+}
+
+#[test]
 fn decode_and_encode_tell_what_is_wrong_with_their_input() {
     for (args, word) in [
         (&["decode", "conax-sms", "zz"][..], "hexadecimal"),

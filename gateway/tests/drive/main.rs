@@ -14,4 +14,5 @@ mod openssl;
 mod sftp;
 mod simulate;
 mod support;
+mod tables;
 mod tls;

@@ -120,6 +120,54 @@ pub fn conax() -> Kind {
     }
 }
 
+/// A queue table.
+///
+/// # Panics
+/// If the protocol's profile is not what it was.
+#[must_use]
+pub fn exset() -> Kind {
+    let protocol = protocol("exset-sms");
+    // The shipped profile sends no periods; plans have them.
+    let profile = protocol
+        .profile
+        .replace("show_at = {", "ends_at = { type = \"timestamp\" }\nshow_at = {")
+        .replace("start = \"show_at\"", "start = \"show_at\"\nend = \"ends_at\"")
+        .replace("\"service\", \"card\"]         # [S]", "\"service\", \"card\", \"start\", \"end\"]");
+    let profile: Value = toml::from_str(&profile).expect("a profile");
+    Kind {
+        protocol,
+        settings: json!({ "answer_timeout": "10m", "inserts": 1, "insert_rows": 4, "profile": profile }),
+        directories: &[],
+        services: &[("BASIC", "41"), ("SPORT", "42"), ("FILM", "43")],
+        card: |n| format!("{:010}", 4_000 + n),
+        stb: |n| format!("BOX-{n}"),
+        unpairs_stb: false,
+        commands: &[
+            "activate_services",
+            "activate_services",
+            "deactivate_services",
+            "refresh_services",
+            "pair",
+            "unpair",
+            "send_message",
+            "send_message",
+            "fingerprint",
+            "test_connection",
+        ],
+        faults: &[
+            Fault::Garbage,
+            Fault::HalfFrame,
+            Fault::DuplicateAnswer,
+            Fault::Silence,
+            Fault::Delay(2_000),
+            Fault::Delay(30_000),
+            Fault::UnknownCard,
+        ],
+        pace: Duration::from_secs(2),
+        patience: Duration::from_hours(24),
+    }
+}
+
 fn protocol(name: &str) -> &'static Protocol {
     registry::find(name).expect("a protocol of the registry")
 }

@@ -1,13 +1,15 @@
-//! What lies between an adapter and a platform: links that carry bytes with delays and break, a file server that
-//! is slow and sometimes away, or HTTP calls that are refused, cut and lost.
+//! What lies between an adapter and a platform: links that carry bytes with delays and break, a file server or a
+//! database that is slow and sometimes away, or HTTP calls that are refused, cut and lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use headgate_codecs::memory_files::MemoryFiles;
-use headgate_core::adapter::{Effect, EffectId, FileAnswer, FileCall, FileError, FileErrorKind, LinkId};
+use headgate_codecs::memory_table::MemoryTables;
+use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, FileErrorKind, LinkId};
 use headgate_core::failure::Sent;
 use headgate_core::http::{CallId, HttpAnswer, HttpCall, HttpError, HttpReply, HttpRequest};
+use headgate_core::table::{TableAnswer, TableCall, TableError, TableShape};
 
 /// Which side of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +31,10 @@ pub enum Parcel {
     Closed(LinkId, &'static str),
     /// A file call reaches the server.
     Call(EffectId, FileCall),
-    /// A file call's result.
-    Result(EffectId, Result<FileAnswer, FileError>),
+    /// A table call reaches the database.
+    Table(EffectId, TableCall),
+    /// The result of a file call or a table call.
+    Result(EffectId, Done),
     /// An HTTP call reaches the platform's machine.
     Called(CallId, HttpCall),
     /// An HTTP call's result. The first that arrives counts.
@@ -57,13 +61,16 @@ pub struct Wire {
     called: u64,
     /// The file server.
     pub files: MemoryFiles,
+    /// The database.
+    pub tables: MemoryTables,
 }
 
 impl Wire {
-    /// A wire to a file server with these directories.
+    /// A wire to a file server with these directories, and to a database with these tables.
     #[must_use]
-    pub fn new(directories: &[&str]) -> Self {
-        Self { files: MemoryFiles::new(directories.iter().copied()), ..Self::default() }
+    pub fn new(directories: &[&str], tables: Vec<TableShape>) -> Self {
+        let files = MemoryFiles::new(directories.iter().copied());
+        Self { files, tables: MemoryTables::new(tables), ..Self::default() }
     }
 
     /// What becomes of an effect of one side: parcels, and to whom they go.
@@ -100,6 +107,7 @@ impl Wire {
                 Some(call) => vec![(Side::Adapter, Parcel::Answered(name, answered(reply, call.answer_limit)))],
                 None => Vec::new(),
             },
+            Effect::Table(call) => vec![(from, Parcel::Table(id, call))],
             other => unreachable!("the wire does not carry {other:?}"),
         }
     }
@@ -140,6 +148,14 @@ impl Wire {
         self.files.call(call)
     }
 
+    /// Carries out a table call.
+    pub fn table_call(&mut self, call: &TableCall, up: bool) -> Result<TableAnswer, TableError> {
+        if !up {
+            return Err(TableError::not_done(TableError::CONNECT_FAILED, "connection refused"));
+        }
+        self.tables.call(call)
+    }
+
     /// Whether a parcel still has somebody to go to.
     #[must_use]
     pub fn delivers(&self, to: Side, parcel: &Parcel) -> bool {
@@ -150,7 +166,7 @@ impl Wire {
                 Side::Platform => self.here(*link).is_some() || self.closing.contains(link),
             },
             Parcel::Answered(name, _) => self.calls.contains_key(name),
-            Parcel::Closed(..) | Parcel::Call(..) | Parcel::Result(..) | Parcel::Called(..) => true,
+            Parcel::Closed(..) | Parcel::Call(..) | Parcel::Table(..) | Parcel::Result(..) | Parcel::Called(..) => true,
         }
     }
 

@@ -10,10 +10,12 @@ use headgate_core::adapter::{Done, Input, LinkId, Rules};
 use headgate_core::body::RequestBody;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::{Engine, Output};
+use headgate_core::failure::Sent;
 use headgate_core::http::{CallId, HttpCall};
 use headgate_core::platform::{Platform, PlatformOutput};
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
 use headgate_core::request::{Body, Request, RequestId, State};
+use headgate_core::table::{TableAnswer, TableCall, TableError};
 use headgate_core::text::{CaId, ProviderName, ServiceCode};
 use headgate_core::{Deadline, Now, Tick};
 use jiff::Timestamp;
@@ -54,6 +56,8 @@ pub struct World<'a> {
     platform_deadline: Option<Deadline>,
     platform_up: bool,
     wire: Wire,
+    /// The session with the database breaks at the gateway's next call.
+    session_broken: bool,
     /// The last arrival on each way, so that nothing overtakes.
     last_arrival: BTreeMap<(Side, Option<LinkId>), Tick>,
     store: SimStore,
@@ -103,6 +107,7 @@ impl<'a> World<'a> {
             tick: Tick::new(Duration::from_secs(1)),
             wall: "2026-11-24T12:00:00Z".parse::<Timestamp>().expect("a time"),
         };
+        let tables = platform.tables();
         let mut world = Self {
             kind,
             rng: StdRng::seed_from_u64(seed.wrapping_add(0x5eed)),
@@ -117,7 +122,8 @@ impl<'a> World<'a> {
             platform,
             platform_deadline: None,
             platform_up: true,
-            wire: Wire::new(kind.directories),
+            wire: Wire::new(kind.directories, tables),
+            session_broken: false,
             last_arrival: BTreeMap::new(),
             store: SimStore::default(),
             commit_planned: false,
@@ -281,6 +287,7 @@ impl<'a> World<'a> {
                 let _ = self.platform.inject(fault);
             }
             Step::Break => {
+                self.session_broken = true;
                 let parcels = self.wire.break_links();
                 self.dispatch(parcels);
             }
@@ -455,7 +462,7 @@ impl<'a> World<'a> {
             let mut arrival = self.after(Duration::from_millis(3));
             let way = match &parcel {
                 Parcel::Connected(link) | Parcel::Bytes(link, _) | Parcel::Closed(link, _) => Some(Some(*link)),
-                Parcel::Call(..) | Parcel::Result(..) => Some(None),
+                Parcel::Call(..) | Parcel::Table(..) | Parcel::Result(..) => Some(None),
                 Parcel::Called(name, call) => {
                     let patience = call.timeout.unwrap_or(CALL_TIMEOUT);
                     let given_up = Parcel::Answered(*name, Err(wire::unanswered("no answer in time")));
@@ -482,7 +489,15 @@ impl<'a> World<'a> {
             }
             let up = to == Side::Platform || self.platform_up;
             let result = self.wire.call(&call, up);
-            self.dispatch_result(to, id, result, life);
+            self.dispatch_result(to, id, Done::File(result), life);
+            return;
+        }
+        if let Parcel::Table(id, call) = parcel {
+            if void && self.rng.random_bool(0.5) {
+                return;
+            }
+            let result = self.table_call(to, &call);
+            self.dispatch_result(to, id, Done::Table(result), life);
             return;
         }
         if let Parcel::Called(name, call) = parcel {
@@ -495,8 +510,8 @@ impl<'a> World<'a> {
             Parcel::Connected(link) => Input::Connected(*link),
             Parcel::Bytes(link, bytes) => Input::Received(*link, bytes),
             Parcel::Closed(link, why) => Input::Closed(*link, why),
-            Parcel::Call(..) | Parcel::Called(..) => return,
-            Parcel::Result(id, result) => Input::Done(*id, Done::File(result.clone())),
+            Parcel::Call(..) | Parcel::Table(..) | Parcel::Called(..) => return,
+            Parcel::Result(id, done) => Input::Done(*id, done.clone()),
             Parcel::Answered(name, result) => match self.wire.end_call(*name) {
                 Some(id) => Input::Done(id, Done::Http(result.clone())),
                 None => return,
@@ -521,16 +536,23 @@ impl<'a> World<'a> {
         }
     }
 
-    fn dispatch_result(
-        &mut self,
-        to: Side,
-        id: headgate_core::adapter::EffectId,
-        result: Result<headgate_core::adapter::FileAnswer, headgate_core::adapter::FileError>,
-        life: u32,
-    ) {
+    /// Carries out a table call. If the gateway's session breaks under it, it may have been carried out.
+    fn table_call(&mut self, to: Side, call: &TableCall) -> Result<TableAnswer, TableError> {
+        let up = to == Side::Platform || self.platform_up;
+        if to == Side::Platform || !std::mem::take(&mut self.session_broken) {
+            return self.wire.table_call(call, up);
+        }
+        if self.rng.random_bool(0.5) {
+            let _ = self.wire.table_call(call, up);
+        }
+        let sent = if call.is_harmless() { Sent::No } else { Sent::Maybe };
+        Err(TableError { code: TableError::CONNECTION_LOST, text: "connection reset".into(), sent })
+    }
+
+    fn dispatch_result(&mut self, to: Side, id: headgate_core::adapter::EffectId, done: Done, life: u32) {
         let arrival =
             self.after(Duration::from_millis(1)).max(self.last_arrival.get(&(to, None)).copied().unwrap_or_default());
         self.last_arrival.insert((to, None), arrival);
-        self.schedule(arrival, Event::Deliver { to, parcel: Parcel::Result(id, result), life });
+        self.schedule(arrival, Event::Deliver { to, parcel: Parcel::Result(id, done), life });
     }
 }

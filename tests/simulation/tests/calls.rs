@@ -9,7 +9,7 @@ const EFFECT: EffectId = EffectId(7);
 
 /// A wire with a call on its way.
 fn calling() -> (Wire, CallId, HttpCall) {
-    let mut wire = Wire::new(&[]);
+    let mut wire = Wire::new(&[], Vec::new());
     let call = HttpCall { answer_limit: 10, ..HttpCall::post("/x?y", "text/plain", "body") };
     let parcels = wire.carry(Side::Adapter, EFFECT, Effect::Http(call), true);
     match <[_; 1]>::try_from(parcels).unwrap() {

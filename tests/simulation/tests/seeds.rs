@@ -1,8 +1,8 @@
-//! The whole engine under simulated time, with faults and crashes: 1,000 seeds in all. A seed that fails is
+//! The whole engine under simulated time, with faults and crashes: 1,400 seeds in all. A seed that fails is
 //! printed; `HEADGATE_SEED=N` plays it alone, `HEADGATE_SEEDS=N` plays more.
 
 use headgate_core::request::State;
-use headgate_simulation::kinds::{Kind, conax, nagravision};
+use headgate_simulation::kinds::{Kind, conax, exset, nagravision};
 use headgate_simulation::verdict::Tally;
 use headgate_simulation::{play_bytes, play_seed};
 
@@ -53,6 +53,16 @@ fn conax_first_half() {
 #[test]
 fn conax_second_half() {
     seeds(&conax(), 200, 200);
+}
+
+#[test]
+fn exset_first_half() {
+    seeds(&exset(), 0, 200);
+}
+
+#[test]
+fn exset_second_half() {
+    seeds(&exset(), 200, 200);
 }
 
 /// Found by fuzzing: an attempt that nobody knows to have arrived was carried out, the next one was refused.

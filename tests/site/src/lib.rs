@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod databases;
 pub mod program;
 pub mod running;
 pub mod server;

@@ -13,6 +13,7 @@ use headgate::drive::{Connection, ConnectionError, DriverEvent, Drivers};
 use headgate_codecs::registry::Transport;
 use headgate_core::adapter::{Done, Effect, EffectId, FileAnswer, FileCall, FileError, Input, LinkId};
 use headgate_core::http::{HttpAnswer, HttpCall, HttpError};
+use headgate_core::table::{TableAnswer, TableCall, TableError};
 pub(crate) use headgate_site::server::PATIENCE;
 use tokio::sync::mpsc;
 
@@ -34,6 +35,7 @@ pub(crate) enum Told {
     Closed(LinkId, String),
     File(EffectId, Result<FileAnswer, FileError>),
     Http(EffectId, Result<HttpAnswer, HttpError>),
+    Table(EffectId, Result<TableAnswer, TableError>),
 }
 
 /// Drivers in the place of an engine.
@@ -130,6 +132,15 @@ impl Driven {
         tokio::time::timeout(PATIENCE, drivers.shutdown()).await.expect("shutting down takes too long");
     }
 
+    /// The result of a table call.
+    pub(crate) async fn table(&mut self, call: TableCall) -> Result<TableAnswer, TableError> {
+        let id = self.carry_out(Effect::Table(call));
+        match self.next().await {
+            Told::Table(answered, result) if answered == id => result,
+            other => panic!("{other:?} instead of the answer to {id:?}"),
+        }
+    }
+
     /// The result of an HTTP call.
     pub(crate) async fn http(&mut self, call: HttpCall) -> Result<HttpAnswer, HttpError> {
         let id = self.carry_out(Effect::Http(call));
@@ -212,6 +223,7 @@ fn tell(input: Input<'_>) -> Told {
         Input::Closed(link, why) => Told::Closed(link, why.to_owned()),
         Input::Done(id, Done::File(result)) => Told::File(id, result),
         Input::Done(id, Done::Http(result)) => Told::Http(id, result),
+        Input::Done(id, Done::Table(result)) => Told::Table(id, result),
         other => panic!("{other:?} is nothing that drivers tell"),
     }
 }
