@@ -24,11 +24,15 @@ async fn a_session_lost_under_a_thousand_requests_is_opened_once_and_nothing_is_
     let with_sessions = ["vcas-omi", "panaccess", "nagra-medialive"];
     let running = Running::start(&web.config()).await?;
     for (protocol, simulation) in web.platforms.iter().filter(|(protocol, _)| with_sessions.contains(&protocol.name)) {
+        if let Some(account) = shown(protocol, |request| request["command"] == "create_subscriber") {
+            let made = running.client.post(&account, 20).await?.json();
+            ensure!(made["state"] == "completed", "{}: {made}", protocol.name);
+        }
         let requests: Vec<_> = (0..REQUESTS).map(|number| countable(protocol, number)).collect();
         let before = simulation.holdings().await?;
         let client = running.client.clone();
         let outcomes = tokio::spawn(async move { client.post_lines(&requests, 120).await });
-        while counted(&simulation.holdings().await?) < REQUESTS / 3 {
+        while !outcomes.is_finished() && counted(&simulation.holdings().await?) < REQUESTS / 10 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         simulation.inject(Fault::LoseSessions).await?;
@@ -50,13 +54,11 @@ const MARK: &str = "mark ";
 /// A request that leaves a mark of its own: a message, or a use where there are no messages. Each is of a subscription of
 /// its own, so that all go side by side.
 fn countable(protocol: &Protocol, number: usize) -> Value {
-    let of = |command: &str| {
-        let lines = protocol.demo.requests.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.into_iter().find(|request| {
-            request["command"] == command && request["smartcard"].is_string() == (command == "send_message")
-        })
-    };
-    let mut request = of("send_message").or_else(|| of("add_usage")).expect("a demo that shows one of them");
+    let to_card = |request: &Value| request["command"] == "send_message" && request["smartcard"].is_string();
+    let message = shown(protocol, to_card);
+    let mut request = message
+        .or_else(|| shown(protocol, |request| request["command"] == "add_usage"))
+        .expect("a demo that shows one of them");
     let mark = format!("{MARK}{number}");
     match request.get("message").cloned() {
         Some(mut message) => {
@@ -70,6 +72,12 @@ fn countable(protocol: &Protocol, number: usize) -> Value {
     }
     request["subscription"] = json!(format!("S{number}"));
     request
+}
+
+/// The first request of a protocol's demo that is such a one.
+fn shown(protocol: &Protocol, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
+    let lines = protocol.demo.requests.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.into_iter().find(is_it)
 }
 
 /// How many marks there are.
@@ -249,7 +257,7 @@ async fn no_line_of_a_full_run_tells_a_secret_or_a_subscriber() -> Result<()> {
         }
         ensure!(program.stop().await?.success(), "it stops");
         let log = launch.log().lines();
-        ensure!(log.len() > 5, "{log:?}");
+        ensure!(log.len() > 3, "{log:?}");
         for line in log {
             let told = private.iter().find(|text| line.contains(text.as_str()));
             ensure!(told.is_none(), "at {level}: {told:?} is told: {line}");
