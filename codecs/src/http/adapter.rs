@@ -299,6 +299,7 @@ impl<D: Dialogue> HttpAdapter<D> {
                 running.changed |= !harmless;
                 self.ready.push_back(submission);
             }
+            Step::Instead => self.ready.push_back(submission),
             Step::After(pause) => {
                 running.changed |= !harmless;
                 self.later.insert((now.tick + pause, submission));

@@ -102,6 +102,9 @@ pub enum Begun<T> {
 pub enum Step {
     /// The task goes on with its next call.
     Next,
+    /// The platform did nothing for this call (it refused it for a reason that another call can put right): the task
+    /// goes on with its next call.
+    Instead,
     /// The task goes on after this time: the platform works on it.
     After(Duration),
     /// The session is not known to the platform any more, and nothing was done: the call is made again with a new

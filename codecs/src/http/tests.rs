@@ -81,6 +81,10 @@ impl Dialogue for Toy {
             }
             200 => Step::completed(),
             401 => Step::SessionLost(answer::not_admitted(answer)),
+            409 => {
+                task.left = 1;
+                Step::Instead
+            }
             404 => Step::rejected(Failure::refused("404", "no such card")),
             _ => Step::failed(answer::server_error(answer)),
         }
@@ -115,6 +119,9 @@ impl Backend for ToyBackend {
         }
         if refuse.is_some() {
             return HttpAnswer::new(404, "text/plain", "");
+        }
+        if request.target == "/do/409/2" {
+            return HttpAnswer::new(409, "text/plain", "");
         }
         *self.done.entry(request.target.clone()).or_default() += 1;
         let card = request.target.split('/').nth(2).unwrap_or_default().to_owned();
@@ -243,6 +250,12 @@ fn what_may_have_been_sent_is_told_exactly() {
     pair.refuse = 1;
     pair.release();
     assert_eq!(pair.end(8), "failed connect_failed Maybe");
+    // The first of two calls was refused and did nothing.
+    pair.hold = true;
+    pair.submit(10, &command("pair", 409));
+    pair.refuse = 1;
+    pair.release();
+    assert_eq!(pair.end(10), "failed connect_failed No");
     // Both are done once.
     pair.submit(9, &command("pair", 9));
     assert_eq!(pair.platform.holdings().cards["9"].refreshes, 2);
