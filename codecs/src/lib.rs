@@ -19,6 +19,7 @@ pub mod framing;
 pub mod http;
 pub mod memory_files;
 pub mod nagravision_smsgw;
+pub mod panaccess;
 pub mod registry;
 #[cfg(test)]
 mod test_support;
