@@ -186,8 +186,9 @@ impl<D: Dialogue> HttpAdapter<D> {
         };
         match self.dialogue.call(now, session, &running.task) {
             Ok(call) => {
+                let confidential = self.dialogue.confidential(&running.task, None);
                 let mut secrets = self.dialogue.secrets(session);
-                secrets.extend(running.private.iter().map(String::as_str));
+                secrets.extend(running.private.iter().chain(&confidential).map(String::as_str));
                 running.record.sent(&call, &secrets);
                 let harmless = call.harmless;
                 let id = self.effects.next();
@@ -282,8 +283,9 @@ impl<D: Dialogue> HttpAdapter<D> {
             self.set_up();
         }
         let Some(running) = self.tasks.get_mut(&submission) else { return };
+        let confidential = self.dialogue.confidential(&running.task, Some(answer));
         let mut secrets = self.dialogue.secrets(self.sessions.as_ref().and_then(Sessions::held));
-        secrets.extend(running.private.iter().map(String::as_str));
+        secrets.extend(running.private.iter().chain(&confidential).map(String::as_str));
         running.record.received(answer, &secrets);
         if let Some((pause, failure)) = slow_down(answer) {
             self.outputs.push_back(Output::Event(Event::SlowDown { pause, why: failure.text.clone() }));
@@ -299,7 +301,7 @@ impl<D: Dialogue> HttpAdapter<D> {
                 running.changed |= !harmless;
                 self.ready.push_back(submission);
             }
-            Step::Instead => self.ready.push_back(submission),
+            Step::Undone => self.ready.push_back(submission),
             Step::After(pause) => {
                 running.changed |= !harmless;
                 self.later.insert((now.tick + pause, submission));
@@ -438,8 +440,9 @@ pub fn encode<D: Dialogue>(
 fn private(command: &Command) -> Vec<String> {
     let secrets = match command {
         Command::CreateSubscriber(subscriber) | Command::UpdateSubscriber(subscriber) => {
-            vec![subscriber.password.as_ref()]
+            vec![subscriber.password.as_ref(), subscriber.pin.as_ref()]
         }
+        Command::SetPin { pin, .. } => vec![Some(pin)],
         Command::Authenticate(credentials) => vec![credentials.password.as_ref()],
         _ => Vec::new(),
     };

@@ -86,6 +86,13 @@ pub trait Dialogue: Send {
         let _ = session;
         Vec::new()
     }
+
+    /// What else must not stand in it, of this task: what it made of the request's own secrets (a hash, a PIN as a
+    /// number), and what an answer confides (a token for somebody else). The request's passwords and PINs need no mention.
+    fn confidential(&self, task: &Self::Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        let _ = (task, answer);
+        Vec::new()
+    }
 }
 
 /// A request that was taken up.
@@ -102,9 +109,8 @@ pub enum Begun<T> {
 pub enum Step {
     /// The task goes on with its next call.
     Next,
-    /// The platform did nothing for this call (it refused it for a reason that another call can put right): the task
-    /// goes on with its next call.
-    Instead,
+    /// That call did nothing: it was refused as a whole. The task goes on with another one.
+    Undone,
     /// The task goes on after this time: the platform works on it.
     After(Duration),
     /// The session is not known to the platform any more, and nothing was done: the call is made again with a new

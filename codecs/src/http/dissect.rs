@@ -122,6 +122,11 @@ fn body_fields(
             "JSON document"
         }
         Some(_) => {
+            // A form is plain ASCII: everything else in it is escaped.
+            if let Some(at) = body.iter().position(|b| !(b.is_ascii_graphic() || b.is_ascii_whitespace())) {
+                let text = "neither JSON, XML nor a form".to_owned();
+                dissection.broken = Some(Broken { offset: offset + at, text, incomplete: false });
+            }
             names.extend(form_fields(body, offset, describe, dissection));
             "form"
         }
@@ -263,5 +268,6 @@ mod tests {
         assert!(broken("<a><b></a>").is_some_and(|(_, incomplete)| !incomplete));
         assert!(broken("{\"a\":").is_some_and(|(_, incomplete)| incomplete));
         assert_eq!(broken("GET / HTTP/1.1\r\nhost: h"), Some((23, true)));
+        assert_eq!(broken("a=\u{1}"), Some((2, false)));
     }
 }

@@ -1,5 +1,7 @@
 //! Whole HTTP messages as text: what is kept of a conversation, and what `headgate encode` prints.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use headgate_core::http::{HttpAnswer, HttpCall};
 use headgate_core::outcome::Exchange;
@@ -83,13 +85,25 @@ fn apart(text: &mut Vec<u8>) {
 
 fn masked(mut text: Vec<u8>, secrets: &[&str]) -> Vec<u8> {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        // As it is, and as a form or a path carries it.
-        let encoded = super::form::escape(secret);
-        for needle in [secret.as_bytes(), encoded.as_bytes()] {
-            text = replace(&text, needle);
+        for form in written_forms(secret) {
+            text = replace(&text, form.as_bytes());
         }
     }
     text
+}
+
+/// A secret as it is, and as a path, a form, a JSON text and an XML document carry it.
+fn written_forms(secret: &str) -> BTreeSet<String> {
+    let form = super::form::Form::new().field("", secret).finish();
+    let json = serde_json::Value::from(secret).to_string();
+    [
+        secret.to_owned(),
+        super::form::escape(secret),
+        form.trim_start_matches('=').to_owned(),
+        json.trim_matches('"').to_owned(),
+        quick_xml::escape::escape(secret).into_owned(),
+    ]
+    .into()
 }
 
 fn replace(text: &[u8], needle: &[u8]) -> Vec<u8> {
@@ -122,6 +136,23 @@ mod tests {
             "POST /x?key=*** HTTP/1.1\r\ncontent-type: text/plain\r\nauthorization: ***\r\n\r\nsessionId=***&card=1"
         );
         assert_eq!(exchange.response, "HTTP/1.1 200\r\ncontent-type: text/plain\r\n\r\n*** is fine");
+    }
+
+    #[test]
+    fn secrets_are_masked_however_a_body_writes_them() {
+        let secret = "a \"<&~*é'=";
+        let mut xml = crate::xml::write::XmlWriter::fragment();
+        xml.text_element("p", secret);
+        for body in [
+            secret.to_owned(),
+            super::super::form::escape(secret),
+            super::super::form::Form::new().field("p", secret).finish(),
+            serde_json::json!({ "p": secret }).to_string(),
+            String::from_utf8(xml.finish().unwrap().to_vec()).unwrap(),
+        ] {
+            let text = String::from_utf8(masked(body.clone().into_bytes(), &[secret])).unwrap();
+            assert!(text.contains("***") && !text.contains("%C3%A9") && !text.contains('é'), "{body}: {text}");
+        }
     }
 
     #[test]

@@ -4,17 +4,21 @@
 //! the rest, once for all of them: the one session that all calls share, its renewal, calls side by side, what may have
 //! been sent, the record of what was said. The platform's side is a [`Backend`] in an [`HttpPlatform`].
 //!
-//! Beside it stand the forms of bodies: [`form`] (`application/x-www-form-urlencoded`), [`soap`], and
+//! [`oauth`] opens sessions by OAuth 2.0 tokens. Beside it stand the forms of bodies: [`form`] (`application/x-www-form-urlencoded`), [`soap`], and
 //! [`crate::xml`] and `serde_json` below them; [`message`] reads and writes whole HTTP messages for records and for
 //! `headgate decode`.
 
 pub mod adapter;
 pub mod answer;
+#[cfg(test)]
+mod conformance;
 pub mod dialogue;
 pub mod dissect;
 pub mod form;
 pub mod message;
+pub mod oauth;
 pub mod platform;
+pub mod raw;
 pub mod session;
 pub mod soap;
 #[cfg(test)]

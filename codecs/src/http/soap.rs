@@ -30,6 +30,20 @@ pub fn write(namespaces: &[(&str, &str)], body: impl FnOnce(&mut XmlWriter)) -> 
     writer.finish()
 }
 
+/// Puts an envelope around an element that somebody else wrote, of at most `limit` bytes.
+///
+/// # Errors
+/// [`XmlError`] if it is not one element by itself, with every prefix that it uses.
+pub fn wrap(element: &[u8], limit: usize) -> Result<Bytes, XmlError> {
+    let root = parse(element, limit)?;
+    let wrong = |text: &str| XmlError { offset: 0, text: text.to_owned(), incomplete: false };
+    if root.offset != 0 {
+        return Err(wrong("the element must come first, without an XML declaration"));
+    }
+    let text = str::from_utf8(element).map_err(|_| wrong("the document is not UTF-8"))?;
+    write(&[], |writer| writer.written(text)).map_err(|Unwritable(_)| wrong("XML can not carry it"))
+}
+
 /// Writes a fault, as a platform does.
 ///
 /// # Errors
@@ -52,6 +66,9 @@ pub enum SoapError {
     /// It is a document, but no envelope.
     #[error("not a SOAP 1.1 envelope: {0}")]
     NotSoap(String),
+    /// It is an envelope with nothing in it, which some platforms mean as "done".
+    #[error("not a SOAP 1.1 envelope with an answer: the Body is empty")]
+    EmptyBody,
     /// It holds a fault.
     #[error("{0}")]
     Fault(Box<Fault>),
@@ -83,7 +100,7 @@ pub fn read(bytes: &[u8], limit: usize) -> Result<Vec<Element>, SoapError> {
     if bodies.next().is_some() {
         return Err(SoapError::NotSoap("there are several Bodies".into()));
     }
-    let first = body.children.first().ok_or_else(|| SoapError::NotSoap("the Body is empty".into()))?;
+    let first = body.children.first().ok_or(SoapError::EmptyBody)?;
     if first.is(Some(ENVELOPE), "Fault") {
         return Err(SoapError::Fault(Box::new(Fault::of(first))));
     }
@@ -115,6 +132,18 @@ mod tests {
             "<x:Envelope xmlns:x='{ENVELOPE}'><x:Header/><x:Body><done xmlns='urn:o'>1</done></x:Body></x:Envelope>"
         );
         assert_eq!(super::read(other.as_bytes(), 10_000).unwrap()[0].text, "1");
+    }
+
+    #[test]
+    fn an_element_of_somebody_else_is_wrapped_as_it_is() {
+        let element = b"<a:x xmlns:a='urn:a' b=\"1\"><!-- c --><y>&lt;</y></a:x>";
+        let wrapped = wrap(element, 1_000).unwrap();
+        assert!(wrapped.windows(element.len()).any(|window| window == element));
+        assert!(read(&wrapped, 10_000).unwrap()[0].is(Some("urn:a"), "x"));
+        for bad in ["", "<a/><b/>", "<a:x/>", "<?xml version='1.0'?><a/>", " <a/>", "</soap:Body>", "<!DOCTYPE a><a/>"]
+        {
+            assert!(wrap(bad.as_bytes(), 1_000).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -81,10 +81,7 @@ impl Dialogue for Toy {
             }
             200 => Step::completed(),
             401 => Step::SessionLost(answer::not_admitted(answer)),
-            409 => {
-                task.left = 1;
-                Step::Instead
-            }
+            409 => Step::Undone,
             404 => Step::rejected(Failure::refused("404", "no such card")),
             _ => Step::failed(answer::server_error(answer)),
         }
@@ -92,6 +89,14 @@ impl Dialogue for Toy {
 
     fn secrets<'a>(&'a self, session: Option<&'a String>) -> Vec<&'a str> {
         session.map(String::as_str).into_iter().collect()
+    }
+
+    fn confidential(&self, task: &Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        match answer {
+            Some(answer) => vec![String::from_utf8_lossy(&answer.body).into_owned()],
+            // As the path carries it, so that other numbers stay.
+            None => vec![format!("/{}0815/", task.card.trim_end_matches("0815"))],
+        }
     }
 }
 
@@ -120,7 +125,7 @@ impl Backend for ToyBackend {
         if refuse.is_some() {
             return HttpAnswer::new(404, "text/plain", "");
         }
-        if request.target == "/do/409/2" {
+        if request.target.starts_with("/do/4090/") {
             return HttpAnswer::new(409, "text/plain", "");
         }
         *self.done.entry(request.target.clone()).or_default() += 1;
@@ -250,9 +255,9 @@ fn what_may_have_been_sent_is_told_exactly() {
     pair.refuse = 1;
     pair.release();
     assert_eq!(pair.end(8), "failed connect_failed Maybe");
-    // The first of two calls was refused and did nothing.
+    // The first was refused as a whole: nothing was done yet.
     pair.hold = true;
-    pair.submit(10, &command("pair", 409));
+    pair.submit(10, &command("pair", 4090));
     pair.refuse = 1;
     pair.release();
     assert_eq!(pair.end(10), "failed connect_failed No");
@@ -296,6 +301,14 @@ fn neither_logs_nor_records_tell_secrets() {
     let request = String::from_utf8_lossy(&exchange.request).into_owned();
     assert!(request.contains("session: ***") && request.contains("POST /do/4711/1"), "{request}");
     assert!(!request.contains("session-1"));
+    pair.submit(2, &command("refresh_services", 47_110_815));
+    let exchange = &pair.outcome(2).exchange;
+    assert!(exchange.request.starts_with(b"POST /do***1 "), "{exchange:?}");
+    let response = String::from_utf8_lossy(&exchange.response).into_owned();
+    assert!(response.ends_with("\r\n\r\n***"), "what the dialogue calls confidential is masked: {response}");
+    pair.submit(3, r#"{"command":"set_pin","smartcard":"8642","pin":"8642"}"#);
+    let request = String::from_utf8_lossy(&pair.outcome(3).exchange.request).into_owned();
+    assert!(request.contains("POST /do/***/1"), "{request}");
     for private in ["session-1", "4711", "password"] {
         assert!(!pair.log.contains(private), "{private} in {}", pair.log);
     }

@@ -13,6 +13,7 @@ use headgate_core::request::Request;
 use headgate_core::text::{PlatformReference, Secret, Serial};
 
 use super::answers;
+use super::confidential;
 use super::login;
 use super::rules::Speech;
 use super::task::{Despite, Part, Stage, Task, Then, Words};
@@ -169,7 +170,7 @@ impl Dialogue for CableView {
             }
             Err(error) if error.code == NO_ACCESS => {
                 task.doubt = Some(error);
-                Step::Instead
+                Step::Undone
             }
             Err(error) => self.refused(task, error),
         }
@@ -180,6 +181,14 @@ impl Dialogue for CableView {
         let mut secrets = vec![settings.password.reveal(), settings.api_token.reveal()];
         secrets.extend(session.map(|session| session.id.reveal()));
         secrets
+    }
+
+    fn confidential(&self, task: &Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        match (answer, task.parts.front()) {
+            (Some(answer), _) => confidential::in_answer(&answer.body),
+            (None, Some(part)) => confidential::in_call(&part.words),
+            (None, None) => Vec::new(),
+        }
     }
 }
 
@@ -215,11 +224,11 @@ impl CableView {
         }
         let calling = matches!(task.stage, Stage::Calling);
         if renewed_meanwhile {
-            return Step::Instead;
+            return Step::Undone;
         }
         if calling && self.speech.checked.binding.has_spellings() && !task.respelled {
             task.respelled = true;
-            return Step::Instead;
+            return Step::Undone;
         }
         self.refused(task, refusal)
     }
@@ -310,7 +319,7 @@ impl CableView {
         {
             task.parts.push_front(second);
             task.parts.push_front(first);
-            return Step::Instead;
+            return Step::Undone;
         }
         match part.despite {
             Despite::Anything => self.go_on(task),
@@ -324,7 +333,7 @@ impl CableView {
                     _ => {}
                 }
                 task.parts.push_front(*ask);
-                Step::Instead
+                Step::Undone
             }
             _ => self.fail(task, part.about, &error),
         }

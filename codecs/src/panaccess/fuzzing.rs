@@ -87,3 +87,32 @@ fn both() -> Vec<Checked> {
 fn now() -> Now {
     Now { tick: Tick::new(Duration::from_secs(1)), wall: Timestamp::UNIX_EPOCH }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The committed seeds, and what a few changed bytes make of them.
+    #[test]
+    fn the_seeds_and_their_neighbours_pass() {
+        let seeds: [&[u8]; 5] = [
+            include_bytes!("../../../fuzz/corpus/panaccess_answer/json_orders"),
+            include_bytes!("../../../fuzz/corpus/panaccess_answer/soap_references"),
+            include_bytes!("../../../fuzz/corpus/panaccess_answer/soap_fault"),
+            include_bytes!("../../../fuzz/corpus/panaccess_call/form"),
+            include_bytes!("../../../fuzz/corpus/panaccess_call/soap"),
+        ];
+        for seed in seeds {
+            for cut in 0..=seed.len() {
+                answer(&seed[..cut]);
+                call(&seed[..cut]);
+            }
+            for at in 0..seed.len() {
+                let mut changed = seed.to_vec();
+                changed[at] = changed[at].wrapping_add(1);
+                answer(&changed);
+                call(&changed);
+            }
+        }
+    }
+}

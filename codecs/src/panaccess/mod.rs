@@ -5,6 +5,7 @@
 //! are to those that are wanted, and [`platform`] plays the other side.
 
 pub mod answers;
+mod confidential;
 pub mod dialogue;
 pub mod dissect;
 mod follow;

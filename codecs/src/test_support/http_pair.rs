@@ -157,7 +157,9 @@ impl HttpPair {
             return self.done_now(id, Err(HttpError { code: "connect_failed", text, sent: Sent::No }));
         }
         let headers = call.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-        let HttpCall { method, target, body, timeout, .. } = call;
+        let HttpCall { method, endpoint, target, body, timeout, .. } = call;
+        // An end point of a name is, here, that path of the one platform.
+        let target = if endpoint.is_empty() { target } else { format!("/{endpoint}{target}") };
         let request = HttpRequest { method, target, headers, body };
         self.calls.push(request.clone());
         self.under_way.insert(id, self.now.tick + timeout.expect("every call has a time-out"));

@@ -1,4 +1,4 @@
-//! XML documents from platforms, read without trusting them; those for platforms are written by [`write`].
+//! XML documents from platforms, read without trusting them; those for platforms are written by [`mod@write`].
 //!
 //! A document is read whole into [`Element`]s. Refused before or while reading: documents longer than
 //! the caller's limit, `DOCTYPE`, processing instructions, entities other than XML's own five, more

@@ -4,6 +4,11 @@ use bytes::Bytes;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
+use super::Element;
+
+/// The namespace that the prefix `xml` always stands for.
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
 /// Writes a document, element by element.
 pub struct XmlWriter {
     writer: Writer<Vec<u8>>,
@@ -66,6 +71,42 @@ impl XmlWriter {
         self.event(Event::Empty(BytesStart::new(name).with_attributes(attributes.iter().copied())));
     }
 
+    /// An element that was read, with everything in it, at a place where no default namespace holds.
+    ///
+    /// Names keep their namespaces, prefixes do not: a value that names a prefix (`xsi:type`) loses its meaning. White
+    /// space between elements goes.
+    pub fn tree(&mut self, element: &Element) {
+        self.subtree(element, None);
+    }
+
+    fn subtree(&mut self, element: &Element, around: Option<&str>) {
+        let own = element.namespace.as_deref();
+        let mut attributes = Vec::new();
+        if own != around {
+            attributes.push(("xmlns".to_owned(), own.unwrap_or_default()));
+        }
+        for (index, attribute) in element.attributes.iter().enumerate() {
+            let name = match attribute.namespace.as_deref() {
+                None => attribute.name.clone(),
+                Some(XML) => format!("xml:{}", attribute.name),
+                Some(namespace) => {
+                    attributes.push((format!("xmlns:a{index}"), namespace));
+                    format!("a{index}:{}", attribute.name)
+                }
+            };
+            attributes.push((name, &attribute.value));
+        }
+        let attributes: Vec<_> = attributes.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.element(&element.name, &attributes, |writer| {
+            if element.children.is_empty() || !element.text.trim().is_empty() {
+                writer.text(&element.text);
+            }
+            for child in &element.children {
+                writer.subtree(child, own);
+            }
+        });
+    }
+
     /// A start tag; [`XmlWriter::end`] must follow.
     pub fn start(&mut self, name: &str, attributes: &[(&str, &str)]) {
         for (_, value) in attributes {
@@ -83,6 +124,11 @@ impl XmlWriter {
     pub fn text(&mut self, text: &str) {
         self.note(text);
         self.event(Event::Text(BytesText::new(text)));
+    }
+
+    /// A part that is written already: one that [`super::parse`] has read.
+    pub(crate) fn written(&mut self, part: &str) {
+        self.event(Event::Text(BytesText::from_escaped(part)));
     }
 
     /// The document.
@@ -127,6 +173,27 @@ mod tests {
         assert_eq!(read.child("b").unwrap().text, evil);
         assert_eq!(read.children.len(), 2);
         assert!(read.attribute("c").unwrap().starts_with("</b>&amp;<!--\"'é"));
+    }
+
+    #[test]
+    fn what_was_read_is_written_again_as_the_same() {
+        let document = "<a:x xmlns:a='urn:1' xmlns:i='urn:2' i:nil='&lt;' xml:lang='en' b='c'>\n <y>1 </y>\
+            <a:z><y xmlns='urn:3'/></a:z></a:x>";
+        let plain = |document: &[u8]| {
+            fn strip(mut element: Element) -> Element {
+                (element.offset, element.tag_length) = (0, 0);
+                if !element.children.is_empty() {
+                    element.text.clear();
+                }
+                element.children = element.children.into_iter().map(strip).collect();
+                element
+            }
+            strip(super::super::parse(document, 10_000).unwrap())
+        };
+        let read = super::super::parse(document.as_bytes(), 10_000).unwrap();
+        let mut writer = XmlWriter::fragment();
+        writer.tree(&read);
+        assert_eq!(plain(&writer.finish().unwrap()), plain(document.as_bytes()));
     }
 
     #[test]

@@ -146,8 +146,11 @@ impl SimulatedCableView {
         let [done, failed] = [&settings.task_done, &settings.task_failed].map(|all| all.first().copied());
         let Some(open) = self.sessions.get(session) else { return Vec::new() };
         let as_it_stands = |(ready, task): &(Tick, RadioTask)| {
+            if *ready > now.tick {
+                return RadioTask { return_code: None, message: None, ..task.clone() };
+            }
             let end = if task.return_code.is_some() { failed.unwrap_or(3) } else { done.unwrap_or(2) };
-            RadioTask { status: if *ready <= now.tick { end } else { task.status }, ..task.clone() }
+            RadioTask { status: end, ..task.clone() }
         };
         open.tasks.iter().map(as_it_stands).collect()
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use headgate_core::command::CommandKind;
 use headgate_core::outcome::{Answer, Verdict};
 use serde_json::json;
 
@@ -411,34 +410,6 @@ fn the_radio_side_is_followed_until_it_is_done_or_has_failed() {
     pair.submit(1, r#"{"command":"refresh_services","smartcard":"0123456701"}"#);
     pair.pass(Duration::from_secs(5));
     assert_eq!(pair.end(1), "failed tasks_unfinished Yes");
-}
-
-#[test]
-fn the_demo_shows_every_command_and_ends_as_it_says() {
-    let demo = PROTOCOL.demo;
-    let settings = serde_json::to_value(toml::from_str::<toml::Value>(demo.settings).unwrap()).unwrap();
-    let services = provider(demo.services);
-    let Opened { adapter, rules } = (PROTOCOL.open)(&services, &settings, 1).unwrap();
-    let stock = crate::registry::Stock {
-        cards: demo.cards.iter().map(|card| (*card).to_owned()).collect(),
-        products: demo.services.iter().map(|(_, id)| (*id).to_owned()).collect(),
-    };
-    let mut pair = HttpPair::new(adapter, (PROTOCOL.platform)(&settings, &stock).unwrap());
-    let mut shown = std::collections::BTreeSet::new();
-    let mut refused = 0;
-    for (id, line) in (1..).zip(demo.requests.lines()) {
-        let line = line.replace(r#""provider": "panaccess", "#, "");
-        let request = submission(id, &line).request;
-        shown.insert(request.command.kind());
-        rules.capabilities().check(&request, &services.services).unwrap();
-        rules.check(&request).unwrap();
-        pair.submit(id, &line);
-        pair.pass(Duration::from_secs(2));
-        refused += usize::from(!pair.end(id).starts_with("completed"));
-    }
-    assert_eq!(refused, demo.refused);
-    let supported: Vec<CommandKind> = rules.capabilities().commands.keys().copied().collect();
-    assert_eq!(shown.into_iter().collect::<Vec<_>>(), supported);
 }
 
 #[test]

@@ -190,6 +190,18 @@ fn neither_logs_nor_records_tell_secrets_or_subscribers() {
         let record = pair.outcome(1).exchange.clone();
         let request = String::from_utf8_lossy(&record.request).into_owned();
         assert!(request.contains("S-4711") && !request.contains(session), "{request}");
+        for pin in ["0032", "8642"] {
+            pair.submit(10, &format!(r#"{{"command":"set_pin","smartcard":"0123456701","pin":"{pin}"}}"#));
+            pair.submit(11, r#"{"command":"get_device","smartcard":"0123456701"}"#);
+            let set = String::from_utf8_lossy(&pair.outcome(10).exchange.request).into_owned();
+            let told = String::from_utf8_lossy(&pair.outcome(11).exchange.response).into_owned();
+            assert!(set.contains("***") && !set.contains("pin=32") && !set.contains(">32<"), "{set}");
+            assert!(
+                told.contains("***") && !told.contains(":32") && !told.contains(">32<") && !told.contains("8642"),
+                "{told}"
+            );
+            pair.events.clear();
+        }
         for secret in [session, "op-pass", "AbCdEfGhIjKlMnOpQrSt", "0123456701", "8642", "hush", "Lovelace", "S-4711"] {
             assert!(!pair.log.contains(secret), "{secret}");
         }
