@@ -342,7 +342,7 @@ impl CableView {
     fn fail(&self, task: &mut Task, about: Vec<Serial>, error: &ServiceError) -> Step {
         let part = |part| FailedPart { part, code: error.code.clone().into(), text: error.text.clone() };
         let nothing_else = task.done == 0 && task.failed.is_empty() && task.parts.is_empty();
-        if task.strict || (about.is_empty() || nothing_else) {
+        if task.strict || about.is_empty() || nothing_else {
             return Step::rejected(Failure::refused(error.code.clone(), error.text.clone()));
         }
         task.failed.extend(about.into_iter().map(part));

@@ -73,7 +73,7 @@ impl CableView {
                 let info = self.read_value::<CardInfo>(value)?;
                 if info.defect {
                     let ok = Operation::MarkSmartcardAsOk { smartcard_id: smartcard_id.clone() };
-                    next.push_back(Part { despite: Despite::No, ..Part::new(ok) }.about(about.clone()));
+                    next.push_back(Part::new(ok).about(about.clone()));
                 }
                 next.push_back(Part::new(Operation::EnableSmartcard { smartcard_id }).about(about));
             }

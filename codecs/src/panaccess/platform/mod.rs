@@ -1,4 +1,4 @@
-//! The platform's side: sessions, logins, rights and the radio side's work; [`state`] keeps cards, subscribers and
+//! The platform's side: sessions, logins, rights and the radio side's work; `state` keeps cards, subscribers and
 //! orders.
 
 mod cards;

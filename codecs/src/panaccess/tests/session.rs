@@ -29,19 +29,19 @@ fn a_lost_session_is_found_out_opened_again_and_the_call_repeated_once() {
 }
 
 #[test]
-fn a_session_lost_under_many_calls_is_opened_once_and_nothing_is_done_twice() {
+fn a_session_lost_under_a_thousand_calls_is_opened_once_and_nothing_is_done_twice() {
     for binding in LANGUAGES {
-        let mut pair = pair(binding, &json!({"calls": {"at_once": 100}}));
+        let mut pair = pair(binding, &json!({"calls": {"at_once": 1_000}}));
         pair.hold = true;
         pair.platform.inject(Fault::LoseSessions).unwrap();
-        for id in 1..=100 {
+        for id in 1..=1_000 {
             pair.submit_only(id, REFRESH);
         }
         pair.settle();
         pair.release();
-        assert!((1..=100).all(|id| pair.end(id) == "completed"));
+        assert!((1..=1_000).all(|id| pair.end(id) == "completed"));
         assert_eq!(logins(&pair), 2);
-        assert_eq!(pair.platform.holdings().cards["0123456701"].refreshes, 100);
+        assert_eq!(pair.platform.holdings().cards["0123456701"].refreshes, 1_000);
     }
 }
 
