@@ -90,4 +90,29 @@ mod tests {
         assert_eq!(digest("op-pass", "_panaccess"), "81dfc2e2c33aa2b2340cffe982788fd1");
         assert_eq!(digest("", ""), "d41d8cd98f00b204e9800998ecf8427e");
     }
+
+    #[test]
+    fn answers_to_logins_are_told_apart() {
+        let checked = Checked::check(crate::panaccess::settings::Settings::default()).unwrap();
+        let read = |body: &str| {
+            let answer = HttpAnswer::new(200, "application/json", body.to_owned());
+            read(&checked, &answer)
+                .map(|id| id.reveal().to_owned())
+                .map_err(|failure| (failure.code.to_string(), failure.sent))
+        };
+        assert_eq!(read(r#"{"success":true,"answer":"9f2c"}"#), Ok("9f2c".to_owned()));
+        for (body, code) in [
+            (r#"{"success":true,"answer":"false"}"#, "login_refused"),
+            (r#"{"success":true,"answer":false}"#, "login_refused"),
+            (r#"{"success":true,"answer":""}"#, "login_refused"),
+            (r#"{"success":false,"answer":"false"}"#, "login_refused"),
+            (r#"{"success":false,"errorCode":"access_denied"}"#, "login_refused"),
+            (r#"{"success":false,"errorMessage":"Too many attempts"}"#, "too_many_logins"),
+            (r#"{"success":false,"errorCode":"rate_limit_exceeded"}"#, "too_many_logins"),
+            (r#"{"success":true,"answer":{"id":1}}"#, "answer_unreadable"),
+            ("<html>", "answer_unreadable"),
+        ] {
+            assert_eq!(read(body), Err((code.to_owned(), Sent::No)), "{body}");
+        }
+    }
 }
