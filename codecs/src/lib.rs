@@ -23,6 +23,7 @@ pub mod memory_files;
 pub mod memory_table;
 pub mod nagra_medialive;
 pub mod nagravision_smsgw;
+pub mod panaccess;
 pub mod registry;
 pub mod sql;
 #[cfg(test)]

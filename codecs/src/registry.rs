@@ -11,7 +11,7 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, exset_sms, generic_provider, nagra_medialive, nagravision_smsgw, vcas_omi};
+use crate::{conax_sms, exset_sms, generic_provider, nagra_medialive, nagravision_smsgw, panaccess, vcas_omi};
 
 /// Every protocol, by name.
 pub static PROTOCOLS: &[Protocol] = &[
@@ -20,6 +20,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     generic_provider::PROTOCOL,
     nagra_medialive::PROTOCOL,
     nagravision_smsgw::PROTOCOL,
+    panaccess::PROTOCOL,
     vcas_omi::PROTOCOL,
 ];
 

@@ -1,0 +1,5 @@
+//! Answers of a Panaccess platform, in both of its languages.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| headgate_codecs::panaccess::fuzzing::answer(data));
