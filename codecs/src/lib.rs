@@ -20,6 +20,7 @@ pub mod http;
 pub mod memory_files;
 pub mod nagravision_smsgw;
 pub mod registry;
+pub mod template;
 #[cfg(test)]
 mod test_support;
 pub mod xml;
