@@ -19,6 +19,7 @@ pub mod framing;
 pub mod http;
 pub mod memory_files;
 pub mod nagravision_smsgw;
+pub mod perception;
 pub mod registry;
 pub mod template;
 #[cfg(test)]

@@ -177,7 +177,12 @@ impl AnswerForm {
     }
 
     fn read_success(&self, answer: &HttpAnswer, tree: Option<Tree<'_>>, scope: &Scope<'_>) -> Reading {
-        let Some(test) = &self.success else { return self.told(answer, tree, scope) };
+        let Some(test) = &self.success else {
+            return match tree.and_then(|tree| self.code(tree)) {
+                Some(code) => self.refusal(answer, code, tree, scope),
+                None => self.told(answer, tree, scope),
+            };
+        };
         let Some(tree) = tree else {
             return Reading::Not(Meaning::Unclear, unreadable(answer, "it is empty"));
         };

@@ -85,6 +85,9 @@ impl Dialogue for TemplateDialogue {
     }
 
     fn begin(&mut self, now: Now, request: &Request) -> Result<Begun<Task>, Refusal> {
+        if let Some(answer) = self.speech.answer_here(now, request) {
+            return Ok(Begun::End(Verdict::Completed(Some(answer?)).into()));
+        }
         let units = match &request.command {
             Command::Raw(raw) => {
                 self.speech.write_raw(raw, now)?;

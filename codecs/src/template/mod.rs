@@ -12,12 +12,18 @@
 pub mod answer;
 pub mod body;
 pub mod dialogue;
+pub mod dissect;
 pub mod draft;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod platform;
 pub mod profile;
+pub mod protocol;
 pub mod speech;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod text;

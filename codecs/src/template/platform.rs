@@ -65,7 +65,7 @@ impl TemplatePlatform {
         let makes = |operation: &Operation| operation.command == Some(CommandKind::CreateSubscriber);
         let strict = profile.operations().any(makes);
         Self {
-            context: Context { zone: profile.zone.clone(), ..context },
+            context: profile.complete(context),
             state: State::new(stock, strict),
             profile,
             signer,

@@ -35,6 +35,8 @@ pub struct Profile {
     pub name: String,
     /// The zone in which `|date:FORMAT` writes.
     pub zone: TimeZone,
+    /// Texts that the settings' `vars` come before.
+    pub vars: BTreeMap<String, String>,
     pub(super) operations: Vec<Operation>,
     pub(super) login: Option<(usize, Option<Duration>)>,
     pub(super) raw: Option<Raw>,
@@ -146,6 +148,14 @@ impl Profile {
         Ok(profile)
     }
 
+    /// What placeholders name, completed by what the profile says.
+    #[must_use]
+    pub fn complete(&self, context: Context) -> Context {
+        let mut vars = self.vars.clone();
+        vars.extend(context.vars);
+        Context { zone: self.zone.clone(), vars, ..context }
+    }
+
     /// The operations, in alphabetical order.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.operations.iter()
@@ -200,6 +210,29 @@ impl Profile {
     fn chain<'a>(&'a self, first: &'a Operation) -> impl Iterator<Item = &'a Operation> {
         std::iter::successors(first.then.and_then(|next| self.operation(next)), |operation| {
             operation.then.and_then(|next| self.operation(next))
+        })
+    }
+}
+
+impl Operation {
+    /// Whether a path is one that it writes.
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        let segments = |text: &str| text.split('/').map(ToOwned::to_owned).collect::<Vec<_>>();
+        let (literals, places) = self.path.around();
+        // A brace can not stand in a path: it marks the place of a value.
+        let pattern = segments(&literals.join("{"));
+        let found = segments(path);
+        pattern.len() == found.len()
+            && pattern.iter().zip(&found).all(|(pattern, found)| {
+                pattern == found || (!places.is_empty() && pattern.contains('{') && !found.is_empty())
+            })
+    }
+
+    /// Whether these pairs hold one that it always writes so.
+    pub(super) fn has_constant(&self, pairs: &[(String, String)]) -> bool {
+        let Pairs(own) = &self.query;
+        own.iter().any(|(name, template)| {
+            template.as_literal().is_some_and(|text| pairs.iter().any(|(known, value)| known == name && value == text))
         })
     }
 }

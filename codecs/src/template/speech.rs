@@ -8,9 +8,10 @@ use bytes::Bytes;
 use headgate_core::Now;
 use headgate_core::adapter::Rules;
 use headgate_core::body::Refusal;
-use headgate_core::capabilities::Capabilities;
+use headgate_core::capabilities::{Capabilities, CommandRules};
 use headgate_core::command::{Command, CommandKind, RawMessage};
 use headgate_core::http::{HttpCall, Method};
+use headgate_core::outcome::Answer;
 use headgate_core::provider::{Provider, ServiceMap};
 use headgate_core::request::{Priority, Process, Request, RequestId, Source};
 use serde::Deserialize;
@@ -38,9 +39,13 @@ pub struct Speech {
     pub(super) context: Context,
     pub(super) signer: Arc<dyn Signer>,
     capabilities: Capabilities,
+    local: BTreeMap<CommandKind, Local>,
     /// Stands for a request where there is none: for logins.
     nobody: Request,
 }
+
+/// Answers a command without a call.
+pub type Local = Box<dyn Fn(Now, &Request) -> Result<Answer, Refusal> + Send + Sync>;
 
 /// The part of a request that one call is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +68,7 @@ impl Speech {
         context: Context,
         signer: Arc<dyn Signer>,
     ) -> Result<Self, SettingsError> {
-        let context = Context { zone: profile.zone.clone(), ..context };
+        let context = profile.complete(context);
         let nobody = Request {
             id: RequestId(uuid::Uuid::nil()),
             number: 0,
@@ -82,7 +87,8 @@ impl Speech {
             idempotency: None,
         };
         let capabilities = profile.capabilities();
-        let this = Self { profile, map: provider.services.clone(), context, signer, capabilities, nobody };
+        let map = provider.services.clone();
+        let this = Self { profile, map, context, signer, capabilities, local: BTreeMap::new(), nobody };
         if let Some((index, _)) = this.profile.login
             && let Some(operation) = this.profile.operation(index)
         {
@@ -106,6 +112,19 @@ impl Speech {
         signer: Arc<dyn Signer>,
     ) -> Result<Self, SettingsError> {
         Self::new(Profile::read(shipped, own, &context, &*signer)?, provider, context, signer)
+    }
+
+    /// The same, with a command that is answered here, without a call.
+    #[must_use]
+    pub fn answering(mut self, command: CommandKind, rules: CommandRules, local: Local) -> Self {
+        self.capabilities.commands.insert(command, rules);
+        self.local.insert(command, local);
+        self
+    }
+
+    /// What a command is answered with that needs no call.
+    pub(super) fn answer_here(&self, now: Now, request: &Request) -> Option<Result<Answer, Refusal>> {
+        self.local.get(&request.command.kind()).map(|local| local(now, request))
     }
 
     /// The calls that carry out a request, each with its part of it.
@@ -283,6 +302,9 @@ impl Rules for Speech {
         let now = Now { tick: headgate_core::Tick::default(), wall: request.created };
         if let Command::Raw(raw) = &request.command {
             return self.write_raw(raw, now).map(|_| ());
+        }
+        if let Some(answer) = self.answer_here(now, request) {
+            return answer.map(|_| ());
         }
         let whole = self.scope(now, request);
         for unit in self.units(&whole)? {

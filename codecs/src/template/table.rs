@@ -17,6 +17,8 @@ pub struct ProfileTable {
     pub name: String,
     /// The zone in which `|date:FORMAT` writes, by its IANA name. Default `UTC`.
     pub time_zone: Option<String>,
+    /// Texts that placeholders name as `vars.NAME`; the settings' own `vars` come before them.
+    pub vars: BTreeMap<String, String>,
     /// Header fields that every call has: name and template.
     pub headers: Vec<(String, String)>,
     /// How every call is signed, where its operation does not say.

@@ -11,6 +11,8 @@ use headgate_core::text::{PersonalText, Secret, Serial, ServiceCode};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
+use crate::registry::SettingsError;
+
 /// A value. Subscriber data: `Debug` shows only its kind.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
@@ -320,6 +322,23 @@ pub struct Context {
     pub zone: TimeZone,
     /// After how many months a period without an end ends; absent: it has none.
     pub default_months: Option<u32>,
+}
+
+impl Context {
+    /// A context without a user.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a number of months out of its range, and for a name that no placeholder can have.
+    pub fn of(vars: &BTreeMap<String, String>, default_period_months: Option<u32>) -> Result<Self, SettingsError> {
+        if default_period_months.is_some_and(|months| !(1..=1_200).contains(&months)) {
+            return Err(SettingsError::new("default_period_months", "must be 1 to 1200"));
+        }
+        if let Some(name) = vars.keys().find(|name| Name::parse(&format!("vars.{name}")).is_none()) {
+            let text = "a name has nothing but letters, digits, `_`, `-` and `.`";
+            return Err(SettingsError::new(format!("vars.{name}"), text));
+        }
+        Ok(Self { vars: vars.clone(), default_months: default_period_months, ..Self::default() })
+    }
 }
 
 impl Default for Context {

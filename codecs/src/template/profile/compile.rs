@@ -84,6 +84,7 @@ impl<'a> Compiler<'a> {
         Ok(Profile {
             name: table.name.clone(),
             zone,
+            vars: table.vars.clone(),
             operations,
             login,
             raw,
@@ -153,7 +154,12 @@ impl<'a> Compiler<'a> {
         let reach = self.reaches.get(name).cloned().unwrap_or_default();
         let command = table.command.or_else(|| CommandKind::from_name(name));
         let rules = self.rules(table, command, &reach, &base)?;
-        let place = Place { reach: &reach, environment: self.environment, login: self.table.login.is_some() };
+        let place = Place {
+            reach: &reach,
+            environment: self.environment,
+            vars: &self.table.vars,
+            login: self.table.login.is_some(),
+        };
         let path = Template::parse(&table.path, &place)
             .map_err(|mistake| SettingsError::new(at("path"), mistake.in_words(&table.path, 0)))?;
         check_path(&path).map_err(|text| SettingsError::new(at("path"), text))?;

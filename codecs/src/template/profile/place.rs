@@ -1,6 +1,6 @@
 //! What placeholders of an operation may name: what its command gives, what the settings have, what was kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_core::command::CommandKind;
 
@@ -27,6 +27,7 @@ pub(super) struct Reach {
 pub(super) struct Place<'a> {
     pub(super) reach: &'a Reach,
     pub(super) environment: &'a Environment<'a>,
+    pub(super) vars: &'a BTreeMap<String, String>,
     pub(super) login: bool,
 }
 
@@ -62,7 +63,7 @@ impl AllowedSingle for Place<'_> {
             )),
         };
         match name {
-            Name::Var(var) if !environment.vars.contains(var) => {
+            Name::Var(var) if !environment.vars.contains(var) && !self.vars.contains_key(var) => {
                 return Err(format!("the settings have no vars.{var}; add it: `vars.{var} = \"...\"`"));
             }
             Name::Kept(kept) if !self.reach.kept.contains(kept) => {
