@@ -17,6 +17,7 @@ pub mod conax_sms;
 pub mod dissect;
 pub mod framing;
 pub mod http;
+pub mod icareus;
 pub mod memory_files;
 pub mod nagravision_smsgw;
 pub mod perception;
@@ -24,4 +25,5 @@ pub mod registry;
 pub mod template;
 #[cfg(test)]
 mod test_support;
+pub mod tucano;
 pub mod xml;

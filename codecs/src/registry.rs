@@ -11,10 +11,11 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, nagravision_smsgw, perception};
+use crate::{conax_sms, icareus, nagravision_smsgw, perception, tucano};
 
 /// Every protocol, by name.
-pub static PROTOCOLS: &[Protocol] = &[conax_sms::PROTOCOL, nagravision_smsgw::PROTOCOL, perception::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] =
+    &[conax_sms::PROTOCOL, icareus::PROTOCOL, nagravision_smsgw::PROTOCOL, perception::PROTOCOL, tucano::PROTOCOL];
 
 /// The protocol of that name.
 #[must_use]

@@ -8,18 +8,29 @@ pub mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use self::settings::{Checked, Settings};
-use crate::http::HttpPlatform;
-use crate::http::dissect::dissect;
+use self::settings::Settings;
 use crate::registry::{Demo, Protocol, Transport};
-use crate::template::dissect::Described;
 use crate::template::platform::plain_words;
-use crate::template::{Speech, TemplatePlatform, protocol};
+use crate::template::protocol::TemplateProtocol;
 
-/// The profile that is used unless the settings bring another.
-pub const SHIPPED: &str = include_str!("profile.toml");
+/// What it brings to its profile.
+pub const TEMPLATES: TemplateProtocol = TemplateProtocol {
+    shipped: include_str!("profile.toml"),
+    words: plain_words,
+    tail: signature::resource_path,
+    meanings: &[
+        ("errorDescription", "what went wrong, in newer versions"),
+        ("errorMessage", "what went wrong, in older versions"),
+        ("errorType", "the error's number"),
+        ("key", "the session"),
+        ("packages", "the platform's ids of the services"),
+        ("password", "a secret"),
+        ("pinNumber", "a secret: the PIN"),
+        ("regionId", "the operator's code of a region"),
+        ("subscribedSince", "seconds since 1970"),
+        ("subscriberId", "the account, and the name to sign in with"),
+    ],
+};
 
 /// The registry's entry.
 pub const PROTOCOL: Protocol = Protocol {
@@ -31,28 +42,11 @@ pub const PROTOCOL: Protocol = Protocol {
         are not public: update, delete, packages, PINs, sessions, messages and queries are Headgate's own dialect, to be \
         replaced by `settings.profile`; so are the vendor's error numbers.",
     settings_schema: || schemars::schema_for!(Settings).to_value(),
-    profile: SHIPPED,
-    open: |provider, settings, seed| {
-        let Checked { settings, context, signer } = Checked::read(settings)?;
-        let speech = Speech::read(SHIPPED, settings.profile.as_ref(), provider, context, signer)?;
-        Ok(protocol::opened(speech, settings.calls, seed))
-    },
-    platform: |settings, stock| {
-        let Checked { settings, context, signer } = Checked::read(settings)?;
-        let profile = settings::profile(settings.profile.as_ref(), &context, &*signer)?;
-        Ok(Box::new(HttpPlatform::new(TemplatePlatform::new(profile, context, signer, plain_words, stock))))
-    },
-    decode: |settings, _, bytes| {
-        let Checked { settings, context, signer } = Checked::read(settings)?;
-        let profile = settings::profile(settings.profile.as_ref(), &context, &*signer)?;
-        let described = Described { profile: &profile, tail: signature::resource_path, meanings: MEANINGS };
-        Ok(vec![dissect(bytes, &described)])
-    },
-    encode: |provider, settings, now, request| {
-        let Checked { settings, context, signer } = Checked::read(settings)?;
-        let speech = Speech::read(SHIPPED, settings.profile.as_ref(), provider, context, Arc::clone(&signer))?;
-        protocol::encode(speech, now, request)
-    },
+    profile: TEMPLATES.shipped,
+    open: |provider, settings, seed| TEMPLATES.open(settings::read(settings)?, provider, seed),
+    platform: |settings, stock| TEMPLATES.platform(settings::read(settings)?, stock),
+    decode: |settings, _, bytes| TEMPLATES.decode(&settings::read(settings)?, bytes),
+    encode: |provider, settings, now, request| TEMPLATES.encode(settings::read(settings)?, provider, now, request),
     demo: Demo {
         connection: "",
         settings: "client_id = \"1234567890123456789\"\nsecret = \"11111111-2222-3333-4444-555555555555\"\n",
@@ -62,17 +56,3 @@ pub const PROTOCOL: Protocol = Protocol {
         refused: 2,
     },
 };
-
-/// What members mean.
-const MEANINGS: &[(&str, &str)] = &[
-    ("errorDescription", "what went wrong, in newer versions"),
-    ("errorMessage", "what went wrong, in older versions"),
-    ("errorType", "the error's number"),
-    ("key", "the session"),
-    ("packages", "the platform's ids of the services"),
-    ("password", "a secret"),
-    ("pinNumber", "a secret: the PIN"),
-    ("regionId", "the operator's code of a region"),
-    ("subscribedSince", "seconds since 1970"),
-    ("subscriberId", "the account, and the name to sign in with"),
-];

@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::signature::{Identity, PathDigest};
 use crate::http::CallSettings;
 use crate::registry::{SettingsError, read_settings};
-use crate::template::{Context, Profile, ProfileTable, Signer};
+use crate::template::protocol::Configured;
+use crate::template::{Context, ProfileTable};
 
 /// The settings of one provider: its `settings` table.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "perception")]
 pub struct Settings {
     /// The version of the API, as in `4.8`: letters, digits and dots, up to 16. Default `4.8`.
     pub version: String,
@@ -62,51 +62,34 @@ impl Default for Settings {
     }
 }
 
-/// Settings that were checked.
-pub struct Checked {
-    /// As written.
-    pub settings: Settings,
-    /// What placeholders can name.
-    pub context: Context,
-    /// What signs.
-    pub signer: Arc<dyn Signer>,
-}
-
-impl Checked {
-    /// Reads and checks a provider's `settings` table; the profile is checked when it is used.
-    ///
-    /// # Errors
-    /// [`SettingsError`] with the path of the first mistake.
-    pub fn read(settings: &Value) -> Result<Self, SettingsError> {
-        let settings: Settings = read_settings(settings)?;
-        settings.calls.check()?;
-        let version = &settings.version;
-        let plain =
-            version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.') && version != "." && version != "..";
-        if version.is_empty() || version.len() > 16 || !plain {
-            return Err(SettingsError::new("version", "must be 1 to 16 letters, digits and dots, as in \"4.8\""));
-        }
-        check_client_id("client_id", &settings.client_id)?;
-        let provider = Identity { client_id: settings.client_id.clone(), secret: settings.secret.clone() };
-        let client = match &settings.client {
-            None => provider.clone(),
-            Some(client) => {
-                check_client_id("client.client_id", &client.client_id)?;
-                Identity { client_id: client.client_id.clone(), secret: client.secret.clone() }
-            }
-        };
-        let signer = Arc::new(PathDigest { version: version.clone(), provider, client });
-        let context = Context::of(&settings.vars, settings.default_period_months)?;
-        Ok(Self { settings, context, signer })
-    }
-}
-
-/// The profile of the settings, or the shipped one.
+/// Reads and checks a provider's `settings` table; the profile is checked when it is used.
 ///
 /// # Errors
-/// [`SettingsError`] with the path of the first mistake, below `profile`.
-pub fn profile(own: Option<&ProfileTable>, context: &Context, signer: &dyn Signer) -> Result<Profile, SettingsError> {
-    Profile::read(super::SHIPPED, own, context, signer)
+/// [`SettingsError`] with the path of the first mistake.
+pub fn read(settings: &Value) -> Result<Configured, SettingsError> {
+    let settings: Settings = read_settings(settings)?;
+    settings.calls.check()?;
+    let version = &settings.version;
+    let plain = version.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.') && version != "." && version != "..";
+    if version.is_empty() || version.len() > 16 || !plain {
+        return Err(SettingsError::new("version", "must be 1 to 16 letters, digits and dots, as in \"4.8\""));
+    }
+    check_client_id("client_id", &settings.client_id)?;
+    let provider = Identity { client_id: settings.client_id, secret: settings.secret };
+    let client = match settings.client {
+        None => provider.clone(),
+        Some(ClientSettings { client_id, secret }) => {
+            check_client_id("client.client_id", &client_id)?;
+            Identity { client_id, secret }
+        }
+    };
+    Ok(Configured {
+        profile: settings.profile,
+        context: Context::of(&settings.vars, settings.default_period_months)?,
+        signer: Arc::new(PathDigest { version: settings.version, provider, client }),
+        calls: settings.calls,
+        local: None,
+    })
 }
 
 fn check_client_id(path: &str, id: &str) -> Result<(), SettingsError> {

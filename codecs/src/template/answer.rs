@@ -224,7 +224,7 @@ impl AnswerForm {
         let text = tree.and_then(|tree| self.error_text.iter().find_map(|path| path.text(tree)));
         let text =
             text.filter(|text| !text.is_empty()).map_or_else(|| "the platform said no".to_owned(), |text| words(&text));
-        let rule = self.errors.get(&code);
+        let rule = self.errors.get(&code).or_else(|| self.errors.get(&text));
         let meaning = rule.map_or(Meaning::Rejected, |rule| rule.meaning);
         let refused = Failure::refused(code, text);
         let failure = match meaning {

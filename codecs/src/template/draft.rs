@@ -73,8 +73,8 @@ impl Draft {
     pub fn received(request: &HttpRequest) -> Self {
         let content_type = request.header("content-type").unwrap_or_default();
         let body = match content_type.split(';').next().map(str::trim) {
-            _ if request.body.is_empty() => DraftBody::None,
             Some(form::CONTENT_TYPE) => DraftBody::Form(form::parse(&request.body)),
+            _ if request.body.is_empty() => DraftBody::None,
             _ => DraftBody::Bytes("", request.body.clone()),
         };
         Self {

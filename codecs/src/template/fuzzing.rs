@@ -13,8 +13,10 @@ use headgate_core::text::{ProviderName, Serial};
 use headgate_core::{Now, Tick};
 use jiff::Timestamp;
 
+use super::dissect::Described;
 use super::draft::Unsigned;
 use super::profile::{Environment, Profile};
+use super::protocol::TemplateProtocol;
 use super::values::Context;
 use super::{Speech, TemplatePlatform};
 use crate::http::{Backend, form, soap};
@@ -88,6 +90,14 @@ pub fn values_stay_in_their_place(text: &str) {
         let pairs = [("a".to_owned(), text.to_owned()), ("b".to_owned(), "2".to_owned())];
         assert_eq!(form::parse(&call.body), pairs, "form");
     }
+}
+
+/// Reading answers, the platform's reading of calls, and explaining never panic.
+pub fn messages_never_panic(protocol: &TemplateProtocol, profile: &Profile, bytes: &[u8]) {
+    answers_never_panic(profile, bytes);
+    platform_never_panics(profile.clone(), bytes);
+    let described = Described { profile, tail: protocol.tail, meanings: protocol.meanings };
+    let _ = crate::http::dissect::dissect(bytes, &described);
 }
 
 /// Reading answers never panics, whatever the operation.

@@ -15,10 +15,11 @@ use headgate_core::outcome::Answer;
 use headgate_core::provider::{Provider, ServiceMap};
 use headgate_core::request::{Priority, Process, Request, RequestId, Source};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::draft::{Draft, DraftBody, Signer};
-use super::profile::{Body, Operation, Profile};
-use super::table::{EachTable, ProfileTable, SignTable};
+use super::profile::{Body, Operation, Profile, check_header, check_path_literal};
+use super::table::{EachTable, SignTable};
 use super::text::Template;
 use super::values::{Context, Scope};
 use crate::http::{form, soap};
@@ -98,20 +99,6 @@ impl Speech {
             })?;
         }
         Ok(this)
-    }
-
-    /// Speech by the profile of the settings, or else by the one that the protocol ships.
-    ///
-    /// # Errors
-    /// [`SettingsError`] with the path of the first mistake.
-    pub fn read(
-        shipped: &str,
-        own: Option<&ProfileTable>,
-        provider: &Provider,
-        context: Context,
-        signer: Arc<dyn Signer>,
-    ) -> Result<Self, SettingsError> {
-        Self::new(Profile::read(shipped, own, &context, &*signer)?, provider, context, signer)
     }
 
     /// The same, with a command that is answered here, without a call.
@@ -194,7 +181,7 @@ impl Speech {
             }
         };
         let headers = operation.headers.write(scope)?;
-        if headers.iter().any(|(_, value)| !value.bytes().all(|b| (0x20..0x7f).contains(&b))) {
+        if !headers.iter().all(|(_, value)| is_printable(value)) {
             return Err(Refusal::new("command", "out_of_range", "a header field can only carry printable ASCII"));
         }
         let draft = Draft {
@@ -229,13 +216,13 @@ impl Speech {
             },
             (None, true) => {
                 return Err(wrong(
-                    "must be a call in JSON: {\"method\":\"POST\",\"path\":\"/..\",\"json\":{..}}".to_owned(),
+                    "must be a call in JSON: {\"method\":\"POST\",\"path\":\"/..\",\"body\":{..}}".to_owned(),
                 ));
             }
             (_, false) => {
                 let call: RawCall = serde_json::from_slice(&raw.payload).map_err(|error| {
                     wrong(format!(
-                        "must be a call in JSON: {{\"method\":\"POST\",\"path\":\"/..\",\"json\":{{..}}}}; \
+                        "must be a call in JSON: {{\"method\":\"POST\",\"path\":\"/..\",\"body\":{{..}}}}; \
                          it breaks at line {}, column {}",
                         error.line(),
                         error.column()
@@ -335,7 +322,7 @@ impl Unit {
     }
 }
 
-/// A raw message as a call.
+/// A raw message as a call. The path may hold a query; the body is JSON, sent as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCall {
@@ -344,10 +331,8 @@ struct RawCall {
     method: Method,
     path: String,
     #[serde(default)]
-    query: Vec<(String, String)>,
-    #[serde(default)]
     headers: Vec<(String, String)>,
-    json: Option<serde_json::Value>,
+    body: Option<Box<RawValue>>,
     xml: Option<String>,
     form: Option<Vec<(String, String)>>,
 }
@@ -355,30 +340,35 @@ struct RawCall {
 impl RawCall {
     fn draft(self, speech: &Speech) -> Result<Draft, Refusal> {
         let wrong = |detail: &str| Refusal::new("payload", "out_of_range", detail.to_owned());
-        super::profile::check_path_literal(&self.path).map_err(|why| wrong(&format!("path: {why}")))?;
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        check_path_literal(path).map_err(|why| wrong(&format!("path: {why}")))?;
         for (name, value) in &self.headers {
-            super::profile::check_header(name).map_err(|why| wrong(&format!("headers: {why}")))?;
-            if !value.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+            check_header(name).map_err(|why| wrong(&format!("headers: {why}")))?;
+            if !is_printable(value) {
                 return Err(wrong("headers: a header field can only carry printable ASCII"));
             }
         }
-        let body = match (self.json, self.xml, self.form) {
+        let body = match (self.body, self.xml, self.form) {
             (None, None, None) => DraftBody::None,
-            (Some(json), None, None) => DraftBody::Bytes(JSON, json.to_string().into()),
+            (Some(json), None, None) => DraftBody::Bytes(JSON, json.get().to_owned().into()),
             (None, Some(xml), None) => DraftBody::Bytes(soap::CONTENT_TYPE, speech.raw_document(xml.as_bytes())?),
             (None, None, Some(form)) => DraftBody::Form(form),
-            _ => return Err(wrong("has more than one body; give one of json, xml, form")),
+            _ => return Err(wrong("has more than one body; give one of body, xml, form")),
         };
         Ok(Draft {
             endpoint: self.endpoint,
             method: self.method,
-            path: self.path,
-            query: self.query,
+            path: path.to_owned(),
+            query: form::parse(query.as_bytes()),
             headers: self.headers,
             body,
             harmless: self.method == Method::Get,
         })
     }
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|b| (0x20..0x7f).contains(&b))
 }
 
 /// A path whose values each stay within their segment.

@@ -36,8 +36,8 @@ pub struct ProfileTable {
     pub messages: MessagesTable,
     /// How answers are read, where the operation does not say.
     pub answer: AnswerTable,
-    /// What the platform's error codes mean; `http_404` and the like for answers that have no code of their own. A code
-    /// that is not listed is a refusal.
+    /// What the platform's error codes mean; where the code is not listed, its text; `http_404` and the like for answers
+    /// that have no code of their own. What is not listed is a refusal.
     pub errors: BTreeMap<String, ErrorTable>,
     /// The operations, by the name of the command they carry out, or by any name.
     pub operations: BTreeMap<String, OperationTable>,

@@ -95,9 +95,9 @@ impl State {
     /// # Errors
     /// What it does not know.
     pub(super) fn target(&mut self, values: &Values, makes: bool) -> Result<Target, Trouble> {
-        let account = [Plain::Account, Plain::Subscription, Plain::Login, Plain::SubscriberLogin];
+        let account = [Plain::Account, Plain::Subscription, Plain::Login];
         let account = account.iter().find_map(|plain| values.one(*plain)).or_else(|| values.kept());
-        let account = account.map(ToOwned::to_owned);
+        let account = account.map(|name| self.number_of(name));
         let smartcards = values.all(&[Plain::Smartcards, Plain::Smartcard, Plain::Device]);
         let stbs = values.all(&[Plain::Stbs, Plain::Stb]);
         if let Some(number) = account.as_ref().filter(|_| !makes)
@@ -117,6 +117,16 @@ impl State {
         Ok(Target { account, smartcards, stbs })
     }
 
+    /// The number of the account that goes by that name: its number, or what its subscriber signs in with.
+    fn number_of(&self, name: &str) -> String {
+        let signs_in = |account: &Account| {
+            ["login", "email"].iter().any(|known| account.attributes.get(*known).is_some_and(|text| text == name))
+        };
+        let accounts = &self.holdings.accounts;
+        let found = accounts.iter().find(|(_, account)| !accounts.contains_key(name) && signs_in(account));
+        found.map_or_else(|| name.to_owned(), |(number, _)| number.clone())
+    }
+
     /// Does what the command says.
     ///
     /// # Errors
@@ -134,7 +144,7 @@ impl State {
                 self.activate(values, target, &ids);
             }
             C::DeactivateServices => {
-                self.services(target, |held| held.retain(|id, _| !ids.is_empty() && !ids.contains(id)))
+                self.services(target, |held| held.retain(|id, _| !ids.is_empty() && !ids.contains(id)));
             }
             C::Suspend | C::Resume => {
                 let suspended = command == C::Suspend;

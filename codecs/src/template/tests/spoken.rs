@@ -176,10 +176,13 @@ fn raw_calls_go_out_as_they_are() {
     let mut pair = pair(toml, &[(200, "anything")]);
     let hex = |text: &str| headgate_core::text::to_hex(text.as_bytes());
     let raw = |payload: &str| format!(r#"{{"command":"raw","payload":"{}"}}"#, hex(payload));
-    pair.submit(1, &raw(r#"{"method":"PUT","path":"/x/y","query":[["a","b c"]],"json":{"z":[1]}}"#));
+    pair.submit(1, &raw(r#"{"method":"PUT","path":"/x/y?a=b%20c","body":{"z": [1.50]}}"#));
     assert_eq!(pair.end(1), format!(r#"completed {{"raw":"{}"}}"#, hex("anything")));
-    assert_eq!((pair.last_call().target.as_str(), &pair.last_call().body[..]), ("/x/y?a=b+c", &br#"{"z":[1]}"#[..]));
-    pair.submit(2, &raw(r#"{"method":"PUT","path":"/../x?"}"#));
+    assert_eq!(
+        (pair.last_call().target.as_str(), &pair.last_call().body[..]),
+        ("/x/y?a=b+c", &br#"{"z": [1.50]}"#[..])
+    );
+    pair.submit(2, &raw(r#"{"method":"PUT","path":"/x y"}"#));
     assert!(pair.end(2).starts_with("failed out_of_range No"), "{}", pair.end(2));
     assert_eq!(pair.calls.len(), 1);
     let Verdict::Failed(failure) = &pair.outcome(2).verdict else { panic!() };
