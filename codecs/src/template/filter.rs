@@ -43,7 +43,7 @@ pub enum Filter {
 }
 
 /// The names of the filters, for error messages.
-const NAMES: &str =
+pub(super) const NAMES: &str =
     "base64, date, default, digits, epoch, epoch_ms, hex, join, left, length, lower, map, number, pad, upper";
 
 /// Most characters that a filter counts.

@@ -14,7 +14,7 @@ use headgate_core::{Now, Tick};
 use jiff::Timestamp;
 
 use super::dissect::Described;
-use super::draft::Unsigned;
+use super::draft::{Signer, Unsigned};
 use super::profile::{Environment, Profile};
 use super::protocol::TemplateProtocol;
 use super::values::Context;
@@ -56,7 +56,7 @@ pub fn profile_never_panics(text: &str) {
     if let Ok(profile) = Profile::from_toml(text, &environment) {
         let _ = profile.capabilities();
         answers_never_panic(&profile, text.as_bytes());
-        platform_never_panics(profile, text.as_bytes());
+        platform_never_panics(profile, Arc::new(Unsigned), text.as_bytes());
     }
 }
 
@@ -93,9 +93,9 @@ pub fn values_stay_in_their_place(text: &str) {
 }
 
 /// Reading answers, the platform's reading of calls, and explaining never panic.
-pub fn messages_never_panic(protocol: &TemplateProtocol, profile: &Profile, bytes: &[u8]) {
+pub fn messages_never_panic(protocol: &TemplateProtocol, profile: &Profile, signer: &Arc<dyn Signer>, bytes: &[u8]) {
     answers_never_panic(profile, bytes);
-    platform_never_panics(profile.clone(), bytes);
+    platform_never_panics(profile.clone(), Arc::clone(signer), bytes);
     let described = Described { profile, tail: protocol.tail, meanings: protocol.meanings };
     let _ = crate::http::dissect::dissect(bytes, &described);
 }
@@ -116,12 +116,12 @@ pub fn answers_never_panic(profile: &Profile, bytes: &[u8]) {
 }
 
 /// A stand-in platform never panics, whatever it is called with: the first line is the path, the rest the body.
-pub fn platform_never_panics(profile: Profile, bytes: &[u8]) {
+pub fn platform_never_panics(profile: Profile, signer: Arc<dyn Signer>, bytes: &[u8]) {
     let mut lines = bytes.splitn(2, |b| *b == b'\n');
     let target = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let body = lines.next().unwrap_or_default();
     let words = super::platform::plain_words;
-    let mut platform = TemplatePlatform::new(profile, Context::default(), Arc::new(Unsigned), words, &Stock::default());
+    let mut platform = TemplatePlatform::new(profile, Context::default(), signer, words, &Stock::default());
     for (method, kind) in [
         (Method::Get, ""),
         (Method::Post, "application/json"),
@@ -187,5 +187,20 @@ mod tests {
             values_stay_in_their_place(text);
         }
         assert!(SPEECH.is_some());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_leaves_its_place(text in "\\PC*|[\\x00-\\x7f]*|[{}<>&\"'|%=;\\r\\n?a]*") {
+            values_stay_in_their_place(&text);
+        }
+
+        #[test]
+        fn a_spoilt_profile_is_no_trouble(from in 0..EVERYWHERE.len(), length in 0..40_usize, with in "[{}\\[\\]=\"'|?a-z./0-9\n]{0,12}") {
+            let bytes = EVERYWHERE.as_bytes();
+            let end = (from + length).min(bytes.len());
+            let spoilt = [&bytes[..from], with.as_bytes(), &bytes[end..]].concat();
+            profile_never_panics(&String::from_utf8_lossy(&spoilt));
+        }
     }
 }

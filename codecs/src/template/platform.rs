@@ -80,10 +80,13 @@ impl TemplatePlatform {
     fn recognise(&self, now: Now, request: &HttpRequest) -> Option<(usize, Values, bool)> {
         let received = Draft::received(request);
         self.profile.operations().enumerate().find_map(|(index, operation)| {
-            let mut draft = received.clone();
-            let signed = operation.sign.as_ref().is_none_or(|sign| self.signer.verify(sign, &mut draft, now));
-            let values = read::read(operation, &draft, &self.context.zone)?;
-            Some((index, values, signed))
+            let at_end_point = at_end_point(operation, &received);
+            [at_end_point.as_ref(), Some(&received)].into_iter().flatten().find_map(|received| {
+                let mut draft = received.clone();
+                let signed = operation.sign.as_ref().is_none_or(|sign| self.signer.verify(sign, &mut draft, now));
+                let values = read::read(operation, &draft, &self.context.zone)?;
+                Some((index, values, signed))
+            })
         })
     }
 
@@ -179,6 +182,13 @@ impl Backend for TemplatePlatform {
     fn holdings(&self) -> &Holdings {
         &self.state.holdings
     }
+}
+
+/// The call as it came to the operation's end point, where the platform has several behind one address, each under its name.
+fn at_end_point(operation: &Operation, received: &Draft) -> Option<Draft> {
+    let path = received.path.strip_prefix('/')?.strip_prefix(operation.endpoint.as_str())?;
+    let named = !operation.endpoint.is_empty() && path.starts_with('/');
+    named.then(|| Draft { path: path.to_owned(), ..received.clone() })
 }
 
 fn session_name(id: u64) -> String {

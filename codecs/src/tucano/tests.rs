@@ -59,6 +59,8 @@ fn devices_are_registered_in_the_subscribers_name() {
     pair.submit(4, r#"{"command":"remove_device","subscription":"C1","stbs":["AA01","AA09"]}"#);
     let Verdict::Rejected(failure) = &pair.outcome(4).verdict else { panic!("{}", pair.end(4)) };
     assert_eq!((failure.code.as_ref(), failure.parts[0].part.as_str()), ("-1003", "AA09"));
+    let record = String::from_utf8_lossy(&pair.outcome(2).exchange.request).into_owned();
+    assert!(record.contains("customerauthtoken: ***") && !record.contains(".ey"), "{record}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod spoken;
+mod standin;
 mod written;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use headgate_core::http::HttpCall;
 use headgate_core::request::Request;
 use headgate_core::text::Secret;
 
+use super::values::Plain;
 use super::{Context, Environment, Profile, Speech, Unsigned};
 use crate::registry::SettingsError;
 use crate::test_support::{provider, start, submission};
@@ -51,6 +53,18 @@ fn calls(speech: &Speech, json: &str) -> Result<Vec<HttpCall>, Refusal> {
         speech.write(operation, &unit.scope(whole))
     });
     written.collect()
+}
+
+#[test]
+fn every_value_and_filter_is_described() {
+    let page = include_str!("../../../../docs/protocols/templates.md");
+    for plain in Plain::ALL {
+        assert!(page.contains(&format!("`{}`", plain.name())), "{}", plain.name());
+    }
+    for filter in super::filter::NAMES.split(", ") {
+        let found = [format!("`{filter}`"), format!("`{filter}:")].iter().any(|text| page.contains(text.as_str()));
+        assert!(found, "{filter}");
+    }
 }
 
 fn body(call: &HttpCall) -> String {
