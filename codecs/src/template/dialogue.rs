@@ -134,6 +134,10 @@ impl Dialogue for TemplateDialogue {
         let reading = operation.answer.read(answer, &scope);
         match reading {
             Reading::Done(told) => task.told(told, operation.then),
+            // Who needs to be told something can not go on without it.
+            Reading::Not(Meaning::RepeatIsFine, failure) if operation.answer.keeps().next().is_some() => {
+                task.refused(&self.speech, failure)
+            }
             Reading::Not(Meaning::RepeatIsFine, _) => task.told(Told::default(), operation.then),
             Reading::Not(Meaning::Rejected, failure) => task.refused(&self.speech, failure),
             Reading::Not(Meaning::SessionLost, failure) => Step::SessionLost(failure),

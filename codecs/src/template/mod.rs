@@ -5,7 +5,7 @@
 //! place. [`Speech`] puts commands into calls and is the provider's [`headgate_core::adapter::Rules`];
 //! [`TemplateDialogue`] holds the conversation, and [`TemplatePlatform`] is a stand-in for the platform.
 //!
-//! [`values`] and [`text`] know nothing of HTTP: other transports write their fields by them.
+//! [`values`] and [`text`] know nothing of HTTP: other transports write their fields by them ([`Given`]).
 //!
 //! No value can leave its place: JSON, XML, forms, paths and header fields are each written by their own rules.
 
@@ -36,5 +36,5 @@ pub use self::platform::TemplatePlatform;
 pub use self::profile::{Environment, Profile};
 pub use self::speech::Speech;
 pub use self::table::{ProfileTable, SignTable};
-pub use self::text::Template;
+pub use self::text::{Given, Template};
 pub use self::values::{Context, Scope};

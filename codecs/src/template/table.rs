@@ -179,6 +179,18 @@ pub enum EachTable {
     Stb,
 }
 
+impl EachTable {
+    /// The name of one.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Smartcard => "smartcard",
+            Self::Stb => "stb",
+        }
+    }
+}
+
 /// How many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]

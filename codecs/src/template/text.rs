@@ -1,9 +1,12 @@
 //! A text with placeholders: `{name}`, `{name?}`, `{name|filter:argument}`; `{{` and `}}` stand for braces.
 
+use std::collections::BTreeSet;
+
 use headgate_core::body::Refusal;
 use headgate_core::command::CommandKind;
 
 use super::filter::Filter;
+use super::table::EachTable;
 use super::values::{Kind, Name, Plain, Scope, Value};
 
 /// A text with placeholders, checked.
@@ -64,12 +67,32 @@ pub trait Allowed {
     fn check(&self, name: &Name) -> Result<(), String>;
 }
 
-/// A value that every one of these commands gives.
-impl Allowed for [CommandKind] {
+/// What the commands give, for templates that stand outside of a profile of calls: fields of records, parameters of
+/// statements.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The commands: a value must be given by each of them.
+    pub commands: &'a [CommandKind],
+    /// The names of the `vars`.
+    pub vars: &'a BTreeSet<String>,
+    /// What there can be several of: then a value of one of them has no meaning.
+    pub several: &'a [EachTable],
+}
+
+impl Allowed for Given<'_> {
     fn check(&self, name: &Name) -> Result<(), String> {
-        match self.iter().find(|command| !name.is_given_by(**command)) {
-            Some(command) => Err(format!("{command} has no {name}")),
-            None => Ok(()),
+        if let Some(command) = self.commands.iter().find(|command| !name.is_given_by(**command)) {
+            return Err(format!("{command} has no {name}"));
+        }
+        match name {
+            Name::Var(var) if !self.vars.contains(var) => {
+                Err(format!("there is no vars.{var}; add it: `vars.{var} = \"...\"`"))
+            }
+            Name::Kept(_) | Name::Plain(Plain::Session) => Err(format!("{name} is only told by answers of calls")),
+            name => match name.one_of().iter().find(|each| self.several.contains(each)) {
+                Some(each) => Err(format!("there can be several {}s here", each.name())),
+                None => Ok(()),
+            },
         }
     }
 }

@@ -11,6 +11,7 @@ use headgate_core::text::{PersonalText, Secret, Serial, ServiceCode};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
+use super::table::EachTable;
 use crate::registry::SettingsError;
 
 /// A value. Subscriber data: `Debug` shows only its kind.
@@ -251,6 +252,18 @@ impl Name {
             Self::Kept(_) | Self::Var(_) => Giver::Any,
         };
         giver.includes(command)
+    }
+
+    /// What it is one of: with several of these it would have no meaning.
+    #[must_use]
+    pub const fn one_of(&self) -> &'static [EachTable] {
+        match self {
+            Self::Plain(Plain::Smartcard) => &[EachTable::Smartcard],
+            Self::Plain(Plain::Stb) => &[EachTable::Stb],
+            Self::Plain(Plain::Device) => &[EachTable::Smartcard, EachTable::Stb],
+            Self::Plain(Plain::Service | Plain::CaId) => &[EachTable::Service],
+            _ => &[],
+        }
     }
 
     /// The field of a request that holds it.

@@ -269,7 +269,7 @@ impl<'a> Compiler<'a> {
             }
             let member = if one_by_one { "for_each" } else { member };
             if (block.is_some() || one_by_one) && count == Count::NONE {
-                let what = ["service", "smartcard", "stb"].get(each as usize).copied().unwrap_or_default();
+                let what = each.name();
                 return wrong(member, format!("the operation takes no {what}s; say how many: `{what}s = [1, 100]`"));
             }
         }

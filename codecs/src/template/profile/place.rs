@@ -48,20 +48,16 @@ impl Place<'_> {
         if self.reach.commands.is_empty() && !name.is_given_by(CommandKind::TestConnection) {
             return Err(format!("a login has no {name}"));
         }
-        let commands: Vec<_> = self.reach.commands.iter().copied().collect();
-        commands.as_slice().check(name)
+        match self.reach.commands.iter().find(|command| !name.is_given_by(**command)) {
+            Some(command) => Err(format!("{command} has no {name}")),
+            None => Ok(()),
+        }
     }
 }
 
 impl AllowedSingle for Place<'_> {
     fn check_with(&self, name: &Name, singles: &BTreeSet<EachTable>) -> Result<(), String> {
         let environment = self.environment;
-        let single = |each, what: &str| match singles.contains(&each) || self.reach.single.contains(&each) {
-            true => Ok(()),
-            false => Err(format!(
-                "there can be several {what}s; say `for_each = [\"{what}\"]`, or repeat the part of the body with `each`"
-            )),
-        };
         match name {
             Name::Var(var) if !environment.vars.contains(var) && !self.vars.contains_key(var) => {
                 return Err(format!("the settings have no vars.{var}; add it: `vars.{var} = \"...\"`"));
@@ -75,14 +71,12 @@ impl AllowedSingle for Place<'_> {
             _ => {}
         }
         self.check_giver(name)?;
-        match name {
-            Name::Plain(Plain::Smartcard) => single(EachTable::Smartcard, "smartcard"),
-            Name::Plain(Plain::Stb) => single(EachTable::Stb, "stb"),
-            Name::Plain(Plain::Device) => {
-                single(EachTable::Smartcard, "smartcard").and_then(|()| single(EachTable::Stb, "stb"))
-            }
-            Name::Plain(Plain::Service | Plain::CaId) => single(EachTable::Service, "service"),
-            _ => Ok(()),
+        match name.one_of().iter().find(|each| !singles.contains(each) && !self.reach.single.contains(each)) {
+            None => Ok(()),
+            Some(each) => Err(format!(
+                "there can be several {0}s; say `for_each = [\"{0}\"]`, or repeat the part of the body with `each`",
+                each.name()
+            )),
         }
     }
 }

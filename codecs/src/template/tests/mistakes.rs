@@ -1,6 +1,11 @@
 //! A mistake in a profile is told with its place.
 
+use headgate_core::command::CommandKind;
+
 use super::profile;
+use crate::template::Template;
+use crate::template::table::EachTable;
+use crate::template::text::Given;
 
 fn mistake(toml: &str) -> (String, String) {
     let error = profile(toml).expect_err(toml);
@@ -115,4 +120,16 @@ fn operations_must_be_reached_and_end() {
     let (path, text) = mistake("[operations.pair\n");
     assert_eq!(path, "profile");
     assert!(text.contains("line 1"), "{text}");
+}
+
+#[test]
+fn fields_outside_of_calls_are_checked_too() {
+    let vars = std::collections::BTreeSet::from(["a".to_owned()]);
+    let commands = [CommandKind::Pair, CommandKind::Unpair];
+    let given = Given { commands: &commands, vars: &vars, several: &[EachTable::Stb] };
+    let wrong = |text: &str| Template::parse(text, &given).err().map(|mistake| mistake.text);
+    assert_eq!(wrong("{smartcard|pad:16:0}{vars.a}{stbs|join:;}"), None);
+    for text in ["{stb}", "{device}", "{pin}", "{vars.b}", "{session}", "{kept.x}"] {
+        assert!(wrong(text).is_some(), "{text}");
+    }
 }

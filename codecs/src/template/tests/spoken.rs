@@ -129,6 +129,12 @@ fn one_operation_follows_another_with_what_was_kept() {
     assert_eq!(pair.end(1), "completed");
     assert_eq!(pair.last_call().target, "/users/77/assign");
     assert_eq!(pair.outcome(1).reference.as_ref().unwrap().as_str(), "77");
+    // An account that is there already does not tell its id: the second operation can not be made.
+    let toml = format!("{toml}[errors.http_409]\nmeaning = 'repeat_is_fine'\n");
+    let mut pair = self::pair(&toml, &[(409, "")]);
+    pair.submit(1, r#"{"command":"create_subscriber"}"#);
+    assert_eq!(in_short(&pair, 1), "rejected http_409");
+    assert_eq!(pair.calls.len(), 1);
 }
 
 #[test]
