@@ -1,24 +1,21 @@
 //! What a platform's answers mean, by the profile: success or not, and what they tell.
 
+mod extract;
+mod paths;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headgate_core::failure::Failure;
 use headgate_core::http::HttpAnswer;
-use headgate_core::outcome::{
-    Answer, Authenticated, HeldService, HeldServices, KnownDevice, KnownSubscriber, Pairing, RawAnswer,
-};
-use headgate_core::text::{AccountNumber, CaId, PersonalText, PlatformReference, Secret, Serial};
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use headgate_core::outcome::{Answer, RawAnswer};
+use headgate_core::text::{PlatformReference, Secret};
 
-use super::table::{
-    AnswerTable, AuthenticatedExtract, DevicesExtract, ErrorTable, ExtractTable, FormatTable, Meaning, PairingsExtract,
-    ServicesExtract, SubscriberExtract, TestTable, TimesTable,
-};
+pub(super) use self::extract::{Devices, Extract, Services};
+use self::paths::Reader;
+use super::scope::Scope;
+use super::table::{AnswerTable, ErrorTable, ExtractTable, FormatTable, Meaning};
 use super::tree::{Path, Strict, Tree};
-use super::values::Scope;
 use crate::http::answer::{not_admitted, server_error, unreadable};
 use crate::registry::SettingsError;
 use crate::xml::{self, Element};
@@ -48,57 +45,6 @@ pub(super) struct Test {
     pub(super) is: Vec<String>,
 }
 
-/// What an answer tells, with its paths read.
-#[derive(Clone, Debug)]
-pub(super) struct Extract {
-    pub(super) reference: Option<Path>,
-    pub(super) session: Option<Path>,
-    pub(super) keep: BTreeMap<String, Path>,
-    raw: bool,
-    pub(super) services: Option<Services>,
-    pub(super) pairings: Option<Pairings>,
-    pub(super) devices: Option<Devices>,
-    pub(super) subscriber: Option<Subscriber>,
-    pub(super) authenticated: Option<(Option<Path>, Option<Path>)>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Services {
-    pub(super) each: Path,
-    pub(super) ca_id: Path,
-    pub(super) smartcard: Option<Path>,
-    pub(super) start: Option<Path>,
-    pub(super) end: Option<Path>,
-    pub(super) suspended: Option<Test>,
-    pub(super) times: TimesTable,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Pairings {
-    pub(super) each: Path,
-    pub(super) smartcard: Option<Path>,
-    pub(super) stbs: Path,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Devices {
-    pub(super) each: Path,
-    pub(super) serial: Path,
-    pub(super) enabled: Option<Test>,
-    pub(super) account: Option<Path>,
-    pub(super) paired: Option<Path>,
-    pub(super) attributes: BTreeMap<String, Path>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Subscriber {
-    pub(super) account: Option<Path>,
-    pub(super) state: Option<Path>,
-    pub(super) devices: Option<Path>,
-    pub(super) services: Option<Services>,
-    pub(super) attributes: BTreeMap<String, Path>,
-}
-
 /// What a successful answer told.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -119,11 +65,6 @@ pub enum Reading {
     Done(Told),
     /// The platform said no; or something like it, by the failure's retry and blame.
     Not(Meaning, Failure),
-}
-
-/// Reads paths and names the place of a mistake.
-struct Reader<'a> {
-    path: &'a str,
 }
 
 impl AnswerForm {
@@ -306,286 +247,6 @@ impl Test {
             places.find_map(Tree::text).is_some_and(|text| self.is.contains(&text))
         }
     }
-}
-
-impl Extract {
-    /// Whether it needs a body.
-    fn reads(&self) -> bool {
-        self.session.is_some()
-            || !self.keep.is_empty()
-            || self.services.is_some()
-            || self.pairings.is_some()
-            || self.devices.is_some()
-            || self.subscriber.is_some()
-    }
-
-    fn tell(&self, tree: Tree<'_>, scope: &Scope<'_>) -> Result<Told, String> {
-        let reference = self.reference.as_ref().and_then(|path| path.text(tree));
-        let mut kept = BTreeMap::new();
-        for (name, path) in &self.keep {
-            let value = path.text(tree).ok_or_else(|| format!("it does not tell {name}"))?;
-            kept.insert(name.clone(), value);
-        }
-        let session = match &self.session {
-            None => None,
-            Some(path) => Some(path.text(tree).filter(|text| !text.is_empty()).ok_or("it tells no session")?),
-        };
-        Ok(Told {
-            reference: reference.and_then(|text| PlatformReference::new(&text).ok()),
-            session: session.map(Secret::new),
-            kept,
-            answer: self.answer(tree, scope)?,
-        })
-    }
-
-    fn answer(&self, tree: Tree<'_>, scope: &Scope<'_>) -> Result<Option<Answer>, String> {
-        if let Some(services) = &self.services {
-            return services.held(tree, scope).map(Answer::Services).map(Some);
-        }
-        if let Some(pairings) = &self.pairings {
-            return pairings.read(tree, scope).map(Answer::Pairings).map(Some);
-        }
-        if let Some(devices) = &self.devices {
-            return devices.read(tree).map(Answer::Devices).map(Some);
-        }
-        if let Some(subscriber) = &self.subscriber {
-            return subscriber.read(tree, scope).map(Answer::Subscriber).map(Some);
-        }
-        if let Some((account, token)) = &self.authenticated {
-            let account = match account {
-                Some(path) => path.text(tree),
-                None => scope.request.account_number().map(ToOwned::to_owned),
-            };
-            let token = token.as_ref().and_then(|path| path.text(tree)).map(Secret::new);
-            let account = account.and_then(|account| AccountNumber::new(&account).ok());
-            return Ok(Some(Answer::Authenticated(Authenticated { account, token })));
-        }
-        Ok(None)
-    }
-}
-
-impl Services {
-    /// By smartcard where the answer or the request tells one, else by account.
-    fn held(&self, tree: Tree<'_>, scope: &Scope<'_>) -> Result<Vec<HeldServices>, String> {
-        let mut by_card: BTreeMap<Option<Serial>, Vec<HeldService>> = BTreeMap::new();
-        if self.smartcard.is_none() || scope.smartcards.len() == 1 {
-            by_card.insert(scope.smartcards.first().cloned(), Vec::new());
-        }
-        for place in self.each.all(tree) {
-            let card = match &self.smartcard {
-                Some(path) => Some(serial(&path.text(place).ok_or("a service tells no smartcard")?)?),
-                None => scope.smartcards.first().cloned(),
-            };
-            by_card.entry(card).or_default().push(self.one(place, scope)?);
-        }
-        let account = |card: &Option<Serial>| match card {
-            Some(_) => None,
-            None => scope.request.account_number().and_then(|account| AccountNumber::new(account).ok()),
-        };
-        let held = by_card.into_iter().map(|(smartcard, services)| HeldServices {
-            account: account(&smartcard),
-            smartcard,
-            services,
-        });
-        Ok(held.collect())
-    }
-
-    fn one(&self, place: Tree<'_>, scope: &Scope<'_>) -> Result<HeldService, String> {
-        let ca_id = self.ca_id.text(place).and_then(|id| CaId::new(&id).ok()).ok_or("a service tells no id")?;
-        let time = |path: &Option<Path>| match path.as_ref().and_then(|path| path.text(place)) {
-            None => Ok(None),
-            Some(text) if text.is_empty() => Ok(None),
-            Some(text) => self.times.read(&text, &scope.context.zone).map(Some).ok_or("a time can not be read"),
-        };
-        Ok(HeldService {
-            code: scope.map.code(&ca_id).cloned(),
-            start: time(&self.start)?,
-            end: time(&self.end)?,
-            suspended: self.suspended.as_ref().is_some_and(|test| test.holds(place)),
-            ca_id,
-        })
-    }
-}
-
-impl Pairings {
-    fn read(&self, tree: Tree<'_>, scope: &Scope<'_>) -> Result<Vec<Pairing>, String> {
-        let pairings = self.each.all(tree).into_iter().map(|place| {
-            let smartcard = match &self.smartcard {
-                Some(path) => serial(&path.text(place).ok_or("a pairing tells no smartcard")?)?,
-                None => scope.smartcards.first().cloned().ok_or("a pairing tells no smartcard")?,
-            };
-            let stbs = self.stbs.texts(place).iter().map(|text| serial(text)).collect::<Result<_, _>>()?;
-            Ok(Pairing { smartcard, stbs })
-        });
-        pairings.collect()
-    }
-}
-
-impl Devices {
-    fn read(&self, tree: Tree<'_>) -> Result<Vec<KnownDevice>, String> {
-        let devices = self.each.all(tree).into_iter().map(|place| {
-            let paired = self.paired.as_ref().map(|path| path.texts(place)).unwrap_or_default();
-            let account = self.account.as_ref().and_then(|path| path.text(place));
-            Ok(KnownDevice {
-                serial: serial(&self.serial.text(place).ok_or("a device tells no serial number")?)?,
-                enabled: self.enabled.as_ref().map(|test| test.holds(place)),
-                account: account.and_then(|account| AccountNumber::new(&account).ok()),
-                paired: paired.iter().map(|text| serial(text)).collect::<Result<_, _>>()?,
-                attributes: attributes(&self.attributes, place),
-            })
-        });
-        devices.collect()
-    }
-}
-
-impl Subscriber {
-    fn read(&self, tree: Tree<'_>, scope: &Scope<'_>) -> Result<KnownSubscriber, String> {
-        let account = match &self.account {
-            Some(path) => path.text(tree),
-            None => scope.request.account_number().map(ToOwned::to_owned),
-        };
-        let account = account.and_then(|account| AccountNumber::new(&account).ok()).ok_or("it tells no account")?;
-        let devices = self.devices.as_ref().map(|path| path.texts(tree)).unwrap_or_default();
-        let services = match &self.services {
-            None => Vec::new(),
-            Some(services) => {
-                services.each.all(tree).into_iter().map(|place| services.one(place, scope)).collect::<Result<_, _>>()?
-            }
-        };
-        Ok(KnownSubscriber {
-            account,
-            state: self.state.as_ref().and_then(|path| path.text(tree)).map(|text| words(&text)),
-            devices: devices.iter().map(|text| serial(text)).collect::<Result<_, _>>()?,
-            services,
-            attributes: attributes(&self.attributes, tree),
-        })
-    }
-}
-
-impl TimesTable {
-    /// A time as an answer writes it.
-    pub(super) fn read(self, text: &str, zone: &TimeZone) -> Option<Timestamp> {
-        match self {
-            Self::Epoch => Timestamp::from_second(text.parse().ok()?).ok(),
-            Self::EpochMs => Timestamp::from_millisecond(text.parse().ok()?).ok(),
-            Self::Rfc3339 => text.parse().ok().or_else(|| {
-                let local: DateTime = text.parse().ok()?;
-                zone.to_timestamp(local).ok()
-            }),
-        }
-    }
-}
-
-impl Reader<'_> {
-    fn one(&self, name: &str, text: &str) -> Result<Path, SettingsError> {
-        Path::parse(text).map_err(|why| SettingsError::new(format!("{}{name}", self.path), why))
-    }
-
-    fn optional(&self, name: &str, text: Option<&String>) -> Result<Option<Path>, SettingsError> {
-        text.map(|text| self.one(name, text)).transpose()
-    }
-
-    fn list(&self, name: &str, texts: &[String]) -> Result<Vec<Path>, SettingsError> {
-        texts.iter().enumerate().map(|(index, text)| self.one(&format!("{name}[{index}]"), text)).collect()
-    }
-
-    fn named(&self, name: &str, texts: &BTreeMap<String, String>) -> Result<BTreeMap<String, Path>, SettingsError> {
-        texts.iter().map(|(key, text)| Ok((key.clone(), self.one(&format!("{name}.{key}"), text)?))).collect()
-    }
-
-    fn test(&self, name: &str, test: Option<&TestTable>) -> Result<Option<Test>, SettingsError> {
-        let read = |test: &TestTable| Ok(Test { at: self.one(&format!("{name}.at"), &test.at)?, is: test.is.clone() });
-        test.map(read).transpose()
-    }
-
-    fn extract(&self, table: &ExtractTable) -> Result<Extract, SettingsError> {
-        let ExtractTable { reference, session, keep, raw, services, pairings, devices, subscriber, authenticated } =
-            table;
-        let answers = [
-            *raw,
-            services.is_some(),
-            pairings.is_some(),
-            devices.is_some(),
-            subscriber.is_some(),
-            authenticated.is_some(),
-        ];
-        if answers.iter().filter(|given| **given).count() > 1 {
-            let text = "an answer is one of raw, services, pairings, devices, subscriber, authenticated";
-            return Err(SettingsError::new(self.path.trim_end_matches('.'), text));
-        }
-        let authenticated = match authenticated {
-            None => None,
-            Some(AuthenticatedExtract { account, token }) => Some((
-                self.optional("authenticated.account", account.as_ref())?,
-                self.optional("authenticated.token", token.as_ref())?,
-            )),
-        };
-        Ok(Extract {
-            reference: self.optional("reference", reference.as_ref())?,
-            session: self.optional("session", session.as_ref())?,
-            keep: self.named("keep", keep)?,
-            raw: *raw,
-            services: services.as_ref().map(|table| self.services("services", table)).transpose()?,
-            pairings: pairings.as_ref().map(|table| self.pairings(table)).transpose()?,
-            devices: devices.as_ref().map(|table| self.devices(table)).transpose()?,
-            subscriber: subscriber.as_ref().map(|table| self.subscriber(table)).transpose()?,
-            authenticated,
-        })
-    }
-
-    fn services(&self, name: &str, table: &ServicesExtract) -> Result<Services, SettingsError> {
-        let below = |member: &str| format!("{name}.{member}");
-        Ok(Services {
-            each: self.one(&below("each"), &table.each)?,
-            ca_id: self.one(&below("ca_id"), &table.ca_id)?,
-            smartcard: self.optional(&below("smartcard"), table.smartcard.as_ref())?,
-            start: self.optional(&below("start"), table.start.as_ref())?,
-            end: self.optional(&below("end"), table.end.as_ref())?,
-            suspended: self.test(&below("suspended"), table.suspended.as_ref())?,
-            times: table.times,
-        })
-    }
-
-    fn pairings(&self, table: &PairingsExtract) -> Result<Pairings, SettingsError> {
-        Ok(Pairings {
-            each: self.one("pairings.each", &table.each)?,
-            smartcard: self.optional("pairings.smartcard", table.smartcard.as_ref())?,
-            stbs: self.one("pairings.stbs", &table.stbs)?,
-        })
-    }
-
-    fn devices(&self, table: &DevicesExtract) -> Result<Devices, SettingsError> {
-        Ok(Devices {
-            each: self.one("devices.each", &table.each)?,
-            serial: self.one("devices.serial", &table.serial)?,
-            enabled: self.test("devices.enabled", table.enabled.as_ref())?,
-            account: self.optional("devices.account", table.account.as_ref())?,
-            paired: self.optional("devices.paired", table.paired.as_ref())?,
-            attributes: self.named("devices.attributes", &table.attributes)?,
-        })
-    }
-
-    fn subscriber(&self, table: &SubscriberExtract) -> Result<Subscriber, SettingsError> {
-        Ok(Subscriber {
-            account: self.optional("subscriber.account", table.account.as_ref())?,
-            state: self.optional("subscriber.state", table.state.as_ref())?,
-            devices: self.optional("subscriber.devices", table.devices.as_ref())?,
-            services: table.services.as_ref().map(|table| self.services("subscriber.services", table)).transpose()?,
-            attributes: self.named("subscriber.attributes", &table.attributes)?,
-        })
-    }
-}
-
-fn serial(text: &str) -> Result<Serial, String> {
-    Serial::new(text).map_err(|_| "a serial number is empty or too long".to_owned())
-}
-
-fn attributes(paths: &BTreeMap<String, Path>, place: Tree<'_>) -> BTreeMap<String, PersonalText> {
-    let told = paths.iter().filter_map(|(name, path)| {
-        let text = PersonalText::new(&path.text(place)?).ok()?;
-        Some((name.clone(), text))
-    });
-    told.collect()
 }
 
 /// A platform's words, not longer than anybody reads, on one line.

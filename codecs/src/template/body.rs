@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use headgate_core::body::Refusal;
 use headgate_core::text::{Serial, ServiceCode};
 
+use super::scope::Scope;
 use super::table::EachTable;
 use super::text::{Allowed, Mistake, Template};
-use super::values::{Scope, Value};
+use super::values::Value;
 use crate::registry::SettingsError;
 use crate::xml::write::XmlWriter;
 use crate::xml::{self, Element};

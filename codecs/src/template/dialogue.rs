@@ -14,9 +14,9 @@ use headgate_core::text::{PlatformReference, Secret, Serial};
 
 use super::answer::{Reading, Told};
 use super::profile::Operation;
+use super::scope::Scope;
 use super::speech::{Speech, Unit};
 use super::table::Meaning;
-use super::values::Scope;
 use crate::http::answer::{not_admitted, server_error};
 use crate::http::{Begun, Dialogue, End, LoginRules, OpenedSession, Step};
 

@@ -17,7 +17,7 @@ use super::dissect::Described;
 use super::draft::{Signer, Unsigned};
 use super::profile::{Environment, Profile};
 use super::protocol::TemplateProtocol;
-use super::values::Context;
+use super::scope::Context;
 use super::{Speech, TemplatePlatform};
 use crate::http::{Backend, form, soap};
 use crate::registry::Stock;

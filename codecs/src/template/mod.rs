@@ -5,7 +5,7 @@
 //! place. [`Speech`] puts commands into calls and is the provider's [`headgate_core::adapter::Rules`];
 //! [`TemplateDialogue`] holds the conversation, and [`TemplatePlatform`] is a stand-in for the platform.
 //!
-//! [`values`] and [`text`] know nothing of HTTP: other transports write their fields by them ([`Given`]).
+//! [`values`], [`scope`] and [`text`] know nothing of HTTP: other transports write their fields by them ([`Given`]).
 //!
 //! No value can leave its place: JSON, XML, forms, paths and header fields are each written by their own rules.
 
@@ -20,6 +20,7 @@ pub mod fuzzing;
 pub mod platform;
 pub mod profile;
 pub mod protocol;
+pub mod scope;
 pub mod speech;
 pub mod table;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use self::dialogue::TemplateDialogue;
 pub use self::draft::{Draft, DraftBody, Signer, Unsigned};
 pub use self::platform::TemplatePlatform;
 pub use self::profile::{Environment, Profile};
+pub use self::scope::{Context, Scope};
 pub use self::speech::Speech;
 pub use self::table::{ProfileTable, SignTable};
 pub use self::text::{Given, Template};
-pub use self::values::{Context, Scope};

@@ -20,7 +20,8 @@ pub use self::state::Trouble;
 use self::state::{State, Target};
 use super::draft::{Draft, Signer};
 use super::profile::{Operation, Profile};
-use super::values::{Context, Plain};
+use super::scope::Context;
+use super::values::Plain;
 use crate::http::Backend;
 use crate::registry::Stock;
 

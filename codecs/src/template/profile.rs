@@ -17,9 +17,10 @@ use self::compile::Compiler;
 use super::answer::AnswerForm;
 use super::body::{Json, Node, Pairs};
 use super::draft::Signer;
+use super::scope::{Context, Scope};
 use super::table::{AudienceTable, EachTable, MessageKindTable, ProfileTable, ServicesTable, SignTable, WhenTable};
 use super::text::Template;
-use super::values::{Context, Name, Scope, Value};
+use super::values::{Name, Value};
 use crate::registry::{SettingsError, read_settings};
 
 /// Most services, or devices, of one request.

@@ -19,9 +19,9 @@ use serde_json::value::RawValue;
 
 use super::draft::{Draft, DraftBody, Signer};
 use super::profile::{Body, Operation, Profile, check_header, check_path_literal};
+use super::scope::{Context, Scope};
 use super::table::{EachTable, SignTable};
 use super::text::Template;
-use super::values::{Context, Scope};
 use crate::http::{form, soap};
 use crate::registry::SettingsError;
 use crate::xml::write::XmlWriter;

@@ -6,8 +6,9 @@ use headgate_core::body::Refusal;
 use headgate_core::command::CommandKind;
 
 use super::filter::Filter;
+use super::scope::Scope;
 use super::table::EachTable;
-use super::values::{Kind, Name, Plain, Scope, Value};
+use super::values::{Kind, Name, Plain, Value};
 
 /// A text with placeholders, checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
