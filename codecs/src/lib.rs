@@ -19,14 +19,18 @@ pub mod exset_sms;
 pub mod framing;
 pub mod generic_provider;
 pub mod http;
+pub mod icareus;
 pub mod memory_files;
 pub mod memory_table;
 pub mod nagra_medialive;
 pub mod nagravision_smsgw;
 pub mod panaccess;
+pub mod perception;
 pub mod registry;
 pub mod sql;
+pub mod template;
 #[cfg(test)]
 mod test_support;
+pub mod tucano;
 pub mod vcas_omi;
 pub mod xml;

@@ -11,16 +11,22 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, exset_sms, generic_provider, nagra_medialive, nagravision_smsgw, panaccess, vcas_omi};
+use crate::{
+    conax_sms, exset_sms, generic_provider, icareus, nagra_medialive, nagravision_smsgw, panaccess, perception, tucano,
+    vcas_omi,
+};
 
 /// Every protocol, by name.
 pub static PROTOCOLS: &[Protocol] = &[
     conax_sms::PROTOCOL,
     exset_sms::PROTOCOL,
     generic_provider::PROTOCOL,
+    icareus::PROTOCOL,
     nagra_medialive::PROTOCOL,
     nagravision_smsgw::PROTOCOL,
     panaccess::PROTOCOL,
+    perception::PROTOCOL,
+    tucano::PROTOCOL,
     vcas_omi::PROTOCOL,
 ];
 

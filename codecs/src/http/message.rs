@@ -20,7 +20,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Notes a call. Values of `authorization` and `cookie` are never kept.
+    /// Notes a call. Values of `authorization`, `cookie` and fields of tokens are never kept.
     pub(super) fn sent(&mut self, call: &HttpCall, secrets: &[&str]) {
         apart(&mut self.request);
         self.request.extend_from_slice(&masked(write_call(call), secrets));
@@ -61,7 +61,8 @@ fn write_answer(answer: &HttpAnswer) -> Vec<u8> {
 }
 
 fn write_field(text: &mut Vec<u8>, name: &str, value: &str) {
-    let value = if matches!(name, "authorization" | "cookie") { "***" } else { value };
+    let secret = matches!(name, "authorization" | "cookie") || name.ends_with("token");
+    let value = if secret { "***" } else { value };
     text.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
 }
 
@@ -126,14 +127,15 @@ mod tests {
     #[test]
     fn a_record_masks_secrets_in_every_form_and_keeps_the_rest() {
         let mut record = Record::default();
-        let call =
-            HttpCall::post("/x?key=a%2Fb", "text/plain", "sessionId=a/b&card=1").header("authorization", "Bearer a/b");
+        let call = HttpCall::post("/x?key=a%2Fb", "text/plain", "sessionId=a/b&card=1")
+            .header("authorization", "Bearer a/b")
+            .header("x-user-token", "t");
         record.sent(&call, &["a/b"]);
         record.received(&HttpAnswer::new(200, "text/plain", "a/b is fine"), &["a/b"]);
         let exchange = record.into_exchange();
         assert_eq!(
             exchange.request,
-            "POST /x?key=*** HTTP/1.1\r\ncontent-type: text/plain\r\nauthorization: ***\r\n\r\nsessionId=***&card=1"
+            "POST /x?key=*** HTTP/1.1\r\ncontent-type: text/plain\r\nauthorization: ***\r\nx-user-token: ***\r\n\r\nsessionId=***&card=1"
         );
         assert_eq!(exchange.response, "HTTP/1.1 200\r\ncontent-type: text/plain\r\n\r\n*** is fine");
     }

@@ -1,0 +1,5 @@
+//! Perception: answers, calls and messages to explain, read.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| headgate_codecs::perception::fuzzing::answer_never_panics(data));
