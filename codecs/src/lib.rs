@@ -18,6 +18,7 @@ pub mod dissect;
 pub mod framing;
 pub mod http;
 pub mod memory_files;
+pub mod nagravision_cag;
 pub mod nagravision_smsgw;
 pub mod registry;
 #[cfg(test)]
