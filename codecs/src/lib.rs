@@ -21,6 +21,7 @@ pub mod memory_files;
 pub mod nagravision_cag;
 pub mod nagravision_smsgw;
 pub mod registry;
+pub mod template;
 #[cfg(test)]
 mod test_support;
 pub mod xml;
