@@ -40,26 +40,26 @@ pub enum Json {
     /// A text with placeholders.
     Leaf(Template),
     /// A list.
-    List(Vec<Json>),
+    List(Vec<Self>),
     /// An object.
-    Object(BTreeMap<String, Json>),
+    Object(BTreeMap<String, Self>),
     /// In a list: once for each.
-    Each(EachTable, Box<Json>),
+    Each(EachTable, Box<Self>),
 }
 
 /// An XML element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    name: String,
-    namespace: Option<String>,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
     /// With the prefix, where it has one.
-    attributes: Vec<(String, Template)>,
-    each: Option<EachTable>,
-    content: Content,
+    pub(super) attributes: Vec<(String, Template)>,
+    pub(super) each: Option<EachTable>,
+    pub(super) content: Content,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Content {
+pub(super) enum Content {
     Nodes(Vec<Node>),
     Text(Template),
 }

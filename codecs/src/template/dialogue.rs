@@ -124,9 +124,9 @@ impl Dialogue for TemplateDialogue {
         if matches!(task.request.command, Command::Raw(_)) {
             return raw_answer(answer);
         }
-        let (operation, scope) = match (self.speech.profile.operation(task.operation), task.scope(&self.speech, now)) {
-            (Some(operation), Some(scope)) => (operation, scope),
-            _ => return Step::failed(server_error(answer)),
+        let operation = self.speech.profile.operation(task.operation);
+        let (Some(operation), Some(scope)) = (operation, task.scope(&self.speech, now)) else {
+            return Step::failed(server_error(answer));
         };
         let reading = operation.answer.read(answer, &scope);
         match reading {

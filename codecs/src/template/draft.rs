@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use headgate_core::Now;
-use headgate_core::http::{HttpCall, Method};
+use headgate_core::http::{HttpCall, HttpRequest, Method};
 
 use super::table::SignTable;
 use crate::http::form::{self, Form};
@@ -68,6 +68,37 @@ impl Draft {
         }
     }
 
+    /// A call as it came to a platform.
+    #[must_use]
+    pub fn received(request: &HttpRequest) -> Self {
+        let content_type = request.header("content-type").unwrap_or_default();
+        let body = match content_type.split(';').next().map(str::trim) {
+            _ if request.body.is_empty() => DraftBody::None,
+            Some(form::CONTENT_TYPE) => DraftBody::Form(form::parse(&request.body)),
+            _ => DraftBody::Bytes("", request.body.clone()),
+        };
+        Self {
+            endpoint: String::new(),
+            method: request.method,
+            path: request.path().to_owned(),
+            query: form::parse(request.query().as_bytes()),
+            headers: request.headers.clone(),
+            body,
+            harmless: false,
+        }
+    }
+
+    /// Takes the parameter of that name away, from the form or else from the query.
+    pub fn take_parameter(&mut self, name: &str) -> Option<String> {
+        if let DraftBody::Form(pairs) = &mut self.body
+            && let Some(at) = pairs.iter().position(|(known, _)| known == name)
+        {
+            return Some(pairs.remove(at).1);
+        }
+        let at = self.query.iter().position(|(known, _)| known == name)?;
+        Some(self.query.remove(at).1)
+    }
+
     /// The call.
     #[must_use]
     pub fn into_call(self) -> HttpCall {
@@ -120,6 +151,10 @@ pub trait Signer: Send + Sync {
     /// Why it can not be signed, in words.
     fn sign(&self, sign: &SignTable, draft: &mut Draft, now: Now) -> Result<(), String>;
 
+    /// On the platform's side: takes the signature away from a call that came. Returns whether it is right.
+    /// A call without a signature has a wrong one.
+    fn verify(&self, sign: &SignTable, draft: &mut Draft, now: Now) -> bool;
+
     /// What it signs with: must not stand in the record of what was said.
     fn secrets(&self) -> Vec<&str> {
         Vec::new()
@@ -137,5 +172,9 @@ impl Signer for Unsigned {
 
     fn sign(&self, _: &SignTable, _: &mut Draft, _: Now) -> Result<(), String> {
         Ok(())
+    }
+
+    fn verify(&self, _: &SignTable, _: &mut Draft, _: Now) -> bool {
+        true
     }
 }

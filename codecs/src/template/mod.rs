@@ -3,7 +3,7 @@
 //! A *profile* (TOML) lists a platform's operations: for each the call, with placeholders where values stand, and how the
 //! answer is read. It is read once, as a [`ProfileTable`], and checked by [`Profile::compile`]: a mistake is told with its
 //! place. [`Speech`] puts commands into calls and is the provider's [`headgate_core::adapter::Rules`];
-//! [`TemplateDialogue`] holds the conversation.
+//! [`TemplateDialogue`] holds the conversation, and [`TemplatePlatform`] is a stand-in for the platform.
 //!
 //! [`values`] and [`text`] know nothing of HTTP: other transports write their fields by them.
 //!
@@ -14,6 +14,7 @@ pub mod body;
 pub mod dialogue;
 pub mod draft;
 pub mod filter;
+pub mod platform;
 pub mod profile;
 pub mod speech;
 pub mod table;
@@ -25,6 +26,7 @@ pub mod values;
 
 pub use self::dialogue::TemplateDialogue;
 pub use self::draft::{Draft, DraftBody, Signer, Unsigned};
+pub use self::platform::TemplatePlatform;
 pub use self::profile::{Environment, Profile};
 pub use self::speech::Speech;
 pub use self::table::{ProfileTable, SignTable};

@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::draft::{Draft, DraftBody, Signer};
 use super::profile::{Body, Operation, Profile};
-use super::table::{EachTable, SignTable};
+use super::table::{EachTable, ProfileTable, SignTable};
 use super::text::Template;
 use super::values::{Context, Scope};
 use crate::http::{form, soap};
@@ -92,6 +92,20 @@ impl Speech {
             })?;
         }
         Ok(this)
+    }
+
+    /// Speech by the profile of the settings, or else by the one that the protocol ships.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with the path of the first mistake.
+    pub fn read(
+        shipped: &str,
+        own: Option<&ProfileTable>,
+        provider: &Provider,
+        context: Context,
+        signer: Arc<dyn Signer>,
+    ) -> Result<Self, SettingsError> {
+        Self::new(Profile::read(shipped, own, &context, &*signer)?, provider, context, signer)
     }
 
     /// The calls that carry out a request, each with its part of it.

@@ -32,7 +32,7 @@ pub struct Path(Vec<Part>);
 enum Part {
     /// A member, a place in a list, the elements of that local name.
     Named(String),
-    /// An attribute.
+    /// An attribute, with its `@`.
     Attribute(String),
     /// Any one: `*`.
     Any,
@@ -88,6 +88,17 @@ impl Path {
     pub fn texts(&self, from: Tree<'_>) -> Vec<String> {
         self.all(from).into_iter().filter_map(Tree::text).collect()
     }
+
+    /// Its parts, for writing what it leads to.
+    pub(super) fn written(&self) -> Vec<&str> {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Named(name) => name.as_str(),
+            Part::Attribute(name) => name.as_str(),
+            Part::Any => "*",
+            Part::Deep => "**",
+        });
+        parts.collect()
+    }
 }
 
 impl Part {
@@ -97,7 +108,7 @@ impl Part {
             "*" => Self::Any,
             "**" => Self::Deep,
             text => match text.strip_prefix('@') {
-                Some(name) => Self::Attribute(name.to_owned()),
+                Some(_) => Self::Attribute(text.to_owned()),
                 None => Self::Named(text.replace("~1", "/").replace("~0", "~")),
             },
         })
@@ -111,7 +122,8 @@ impl Part {
             }
             (Self::Named(name), Tree::Xml(element)) => next.extend(element.all(name).map(Tree::Xml)),
             (Self::Attribute(name), Tree::Xml(element)) => {
-                let found = element.attributes.iter().find(|attribute| attribute.name == *name);
+                let name = name.trim_start_matches('@');
+                let found = element.attributes.iter().find(|attribute| attribute.name == name);
                 next.extend(found.map(|attribute| Tree::Attribute(&attribute.value)));
             }
             (Self::Any, from) => from.children(next),

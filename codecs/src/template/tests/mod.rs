@@ -17,10 +17,9 @@ use super::{Context, Environment, Profile, Speech, Unsigned};
 use crate::registry::SettingsError;
 use crate::test_support::{provider, start, submission};
 
-/// The profile of a made-up platform, read with a user, a password and `vars.zone`.
+/// The profile of a made-up platform, read with `vars.zone`.
 fn profile(toml: &str) -> Result<Profile, SettingsError> {
-    let environment =
-        Environment { user: true, password: true, vars: BTreeSet::from(["zone".to_owned()]), signer: &Unsigned };
+    let environment = Environment { vars: BTreeSet::from(["zone".to_owned()]), signer: &Unsigned };
     Profile::from_toml(toml, &environment)
 }
 
