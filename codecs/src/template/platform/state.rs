@@ -134,7 +134,7 @@ impl State {
                 self.activate(values, target, &ids);
             }
             C::DeactivateServices => {
-                self.services(target, |held| held.retain(|id, _| !ids.is_empty() && !ids.contains(id)))
+                self.services(target, |held| held.retain(|id, _| !ids.is_empty() && !ids.contains(id)));
             }
             C::Suspend | C::Resume => {
                 let suspended = command == C::Suspend;
