@@ -13,7 +13,9 @@
 )]
 
 pub mod backoff;
+pub mod conax_card;
 pub mod conax_sms;
+pub mod conax_web;
 pub mod dissect;
 pub mod framing;
 pub mod http;

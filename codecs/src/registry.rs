@@ -11,10 +11,11 @@ use headgate_core::request::Request;
 use serde_json::Value;
 
 use crate::dissect::Dissection;
-use crate::{conax_sms, nagravision_cag, nagravision_smsgw};
+use crate::{conax_sms, conax_web, nagravision_cag, nagravision_smsgw};
 
 /// Every protocol, by name.
-pub static PROTOCOLS: &[Protocol] = &[conax_sms::PROTOCOL, nagravision_cag::PROTOCOL, nagravision_smsgw::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] =
+    &[conax_sms::PROTOCOL, conax_web::PROTOCOL, nagravision_cag::PROTOCOL, nagravision_smsgw::PROTOCOL];
 
 /// The protocol of that name.
 #[must_use]
