@@ -164,7 +164,7 @@ impl Cag {
     ///
     /// # Errors
     /// That nobody can tell.
-    fn reply(&self, answer: &HttpAnswer, secret: Option<&str>) -> Result<Result<Reply, Failure>, Failure> {
+    fn reply(&self, answer: &HttpAnswer) -> Result<Result<Reply, Failure>, Failure> {
         let reply = match answer::json::<Reply>(answer) {
             Ok(reply) => reply,
             // Only of a success must it be known which.
@@ -176,7 +176,7 @@ impl Cag {
             let good = answer.is_success() && reply.is_success();
             return Ok(if good { Ok(reply) } else { Err(refused_as_a_whole(answer, &reply)) });
         };
-        let words = |result: &CommandResult| words(&result.response_text, secret);
+        let words = |result: &CommandResult| words(&result.response_text);
         let code = |result: &CommandResult| result.response_code.to_string();
         if bad.len() == reply.command_results.len() {
             return Ok(Err(Failure::refused(code(first), words(first))));
@@ -194,12 +194,8 @@ impl Cag {
     }
 
     fn read_device(&self, work: &mut DeviceWork, answer: &HttpAnswer) -> Step {
-        let Some((device, deed)) = work.left.last() else { return Step::failed(answer::server_error(answer)) };
-        let secret = match deed {
-            Deed::SetPin(pin) => Some(pin.reveal()),
-            _ => None,
-        };
-        match self.reply(answer, secret) {
+        let Some((device, _)) = work.left.last() else { return Step::failed(answer::server_error(answer)) };
+        match self.reply(answer) {
             Ok(Ok(reply)) => {
                 work.tally.done();
                 if work.reference.is_none() {
@@ -293,17 +289,13 @@ fn refused(answer: &HttpAnswer) -> Failure {
 /// A refusal that blames no command.
 fn refused_as_a_whole(answer: &HttpAnswer, reply: &Reply) -> Failure {
     let is_code = !reply.status.is_empty() && !reply.is_success() && reply.status.len() <= 64;
-    let code = if is_code { words(&reply.status, None) } else { answer.status.to_string() };
+    let code = if is_code { words(&reply.status) } else { answer.status.to_string() };
     Failure::refused(code, format!("the platform refuses the call as a whole (HTTP {})", answer.status))
 }
 
-/// The platform's words, of a length and without a secret that they repeat.
-fn words(text: &str, secret: Option<&str>) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect();
-    match secret {
-        Some(secret) if !secret.is_empty() => text.replace(secret, "***"),
-        _ => text,
-    }
+/// The platform's words, on one line, of a length.
+fn words(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
 }
 
 fn unspeakable() -> Refusal {
