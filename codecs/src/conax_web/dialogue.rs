@@ -95,6 +95,18 @@ impl Dialogue for ConaxWeb {
         self.spoken.logged_in(now, answer)
     }
 
+    fn logout(&mut self, session: &Secret) -> Option<HttpCall> {
+        self.spoken.logout(session)
+    }
+
+    fn keep_alive(&mut self, now: Now, session: &Secret) -> Option<HttpCall> {
+        self.spoken.keep_alive(now, session)
+    }
+
+    fn is_alive(&mut self, answer: &HttpAnswer) -> bool {
+        self.spoken.is_alive(answer)
+    }
+
     fn begin(&mut self, now: Now, request: &Request) -> Result<Begun<Task>, Refusal> {
         self.rules.check(request)?;
         self.spoken.begin(now, request)
@@ -115,6 +127,10 @@ impl Dialogue for ConaxWeb {
 
     fn secrets<'a>(&'a self, session: Option<&'a Secret>) -> Vec<&'a str> {
         self.spoken.secrets(session)
+    }
+
+    fn confidential(&self, task: &Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        self.spoken.confidential(task, answer)
     }
 }
 

@@ -418,6 +418,26 @@ fn another_profile_takes_the_place_of_the_shipped_one() {
     assert_eq!(refusal(&settings, &other).as_deref(), Some("unsupported_command: command"));
 }
 
+/// What `headgate profile show` prints can be put under `settings.profile`, and is spoken by a platform that knows nothing
+/// but the profile.
+#[test]
+fn the_shipped_profile_can_be_written_out() {
+    let profile: Value = toml::from_str(PROTOCOL.profile).unwrap();
+    let settings = json!({ "profile": profile });
+    let cards = PROTOCOL.demo.cards.iter().map(|card| (*card).to_owned()).collect();
+    let mut pair = pair_of(&settings, &Stock { cards, ..Stock::default() });
+    let mut ends = Vec::new();
+    for (id, line) in (1..).zip(PROTOCOL.demo.requests.lines()) {
+        let request = line.replacen(r#""provider":"conax-web","#, "", 1);
+        if refusal(&settings, &request).is_none() && !line.contains("\"raw\"") {
+            pair.submit(id, &request);
+            ends.push(pair.end(id).split([' ', ':']).take(2).collect::<Vec<_>>().join(" "));
+        }
+    }
+    let refused: Vec<_> = ends.iter().filter(|end| !end.starts_with("completed")).collect();
+    assert_eq!((ends.len(), refused), (15, vec![&"rejected CLIENT_NOT_FOUND".to_owned()]), "{ends:?}");
+}
+
 #[test]
 fn a_request_is_shown_without_sending_it() {
     let request = format!(
