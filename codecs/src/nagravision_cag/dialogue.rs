@@ -171,21 +171,17 @@ impl Cag {
             Err(_) if !answer.is_success() => return Ok(Err(refused(answer))),
             Err(failure) => return Err(failure),
         };
-        let bad: Vec<_> = reply.command_results.iter().filter(|result| !self.is_good(result)).collect();
-        let Some(first) = bad.first() else {
+        let results = reply.command_results.iter().enumerate();
+        let bad: Vec<_> = results.filter(|(_, result)| !self.is_good(result)).collect();
+        let Some((_, first)) = bad.first() else {
             let good = answer.is_success() && reply.is_success();
             return Ok(if good { Ok(reply) } else { Err(refused_as_a_whole(answer, &reply)) });
         };
-        let words = |result: &CommandResult| words(&result.response_text);
-        let code = |result: &CommandResult| result.response_code.to_string();
         if bad.len() == reply.command_results.len() {
-            return Ok(Err(Failure::refused(code(first), words(first))));
+            return Ok(Err(Failure::refused(first.response_code.to_string(), words(&first.response_text))));
         }
-        let part = |result: &&CommandResult| {
-            let part = Serial::new(&result.command_name).ok()?;
-            Some(FailedPart { part, code: code(result).into(), text: words(result) })
-        };
-        Ok(Err(Failure::partial(bad.iter().filter_map(part).collect(), reply.command_results.len())))
+        let parts = bad.iter().filter_map(|(index, result)| failed_part(*index, result)).collect();
+        Ok(Err(Failure::partial(parts, reply.command_results.len())))
     }
 
     fn is_good(&self, result: &CommandResult) -> bool {
@@ -291,6 +287,13 @@ fn refused_as_a_whole(answer: &HttpAnswer, reply: &Reply) -> Failure {
     let is_code = !reply.status.is_empty() && !reply.is_success() && reply.status.len() <= 64;
     let code = if is_code { words(&reply.status) } else { answer.status.to_string() };
     Failure::refused(code, format!("the platform refuses the call as a whole (HTTP {})", answer.status))
+}
+
+/// One of the CAS's commands that it refused, by its name, or else by its place.
+fn failed_part(index: usize, result: &CommandResult) -> Option<FailedPart> {
+    let name = Serial::new(&result.command_name).or_else(|_| Serial::new(&format!("command {}", index + 1)));
+    let code = result.response_code.to_string().into();
+    Some(FailedPart { part: name.ok()?, code, text: words(&result.response_text) })
 }
 
 /// The platform's words, on one line, of a length.

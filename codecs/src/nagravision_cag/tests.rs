@@ -287,6 +287,11 @@ fn every_answer_has_one_meaning() {
             "rejected 9: no ***",
         ),
         (400, r#"{"status":"Failure","commandResults":[{"responseCode":"9","responseText":"no"}]}"#, "rejected 9: no"),
+        (
+            200,
+            r#"{"status":"Partial","commandResults":[{"responseCode":"1028"},{"responseCode":"9","responseText":"no"}]}"#,
+            "rejected 9: 1 of 2 were refused, the others done; the first: no",
+        ),
         (200, r#"{"status":"Queued"}"#, "rejected Queued: the platform refuses the call as a whole (HTTP 200)"),
         (400, r#"{"status":"Success"}"#, "rejected 400: the platform refuses the call as a whole (HTTP 400)"),
         (400, r#"{"error":"x"}"#, "rejected 400: the platform refuses the call (HTTP 400)"),
