@@ -13,7 +13,9 @@
 )]
 
 pub mod backoff;
+pub mod conax_card;
 pub mod conax_sms;
+pub mod conax_web;
 pub mod dissect;
 pub mod exset_sms;
 pub mod framing;
@@ -23,6 +25,7 @@ pub mod icareus;
 pub mod memory_files;
 pub mod memory_table;
 pub mod nagra_medialive;
+pub mod nagravision_cag;
 pub mod nagravision_smsgw;
 pub mod panaccess;
 pub mod perception;

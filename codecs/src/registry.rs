@@ -12,17 +12,19 @@ use serde_json::Value;
 
 use crate::dissect::Dissection;
 use crate::{
-    conax_sms, exset_sms, generic_provider, icareus, nagra_medialive, nagravision_smsgw, panaccess, perception, tucano,
-    vcas_omi,
+    conax_sms, conax_web, exset_sms, generic_provider, icareus, nagra_medialive, nagravision_cag, nagravision_smsgw,
+    panaccess, perception, tucano, vcas_omi,
 };
 
 /// Every protocol, by name.
 pub static PROTOCOLS: &[Protocol] = &[
     conax_sms::PROTOCOL,
+    conax_web::PROTOCOL,
     exset_sms::PROTOCOL,
     generic_provider::PROTOCOL,
     icareus::PROTOCOL,
     nagra_medialive::PROTOCOL,
+    nagravision_cag::PROTOCOL,
     nagravision_smsgw::PROTOCOL,
     panaccess::PROTOCOL,
     perception::PROTOCOL,

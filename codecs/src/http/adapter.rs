@@ -338,8 +338,12 @@ impl<D: Dialogue> HttpAdapter<D> {
     }
 
     fn finish(&mut self, submission: SubmissionId, end: End) {
-        let record = self.tasks.remove(&submission).map(|running| running.record).unwrap_or_default();
-        let outcome = Outcome { verdict: end.verdict, reference: end.reference, exchange: record.into_exchange() };
+        let (record, private) = match self.tasks.remove(&submission) {
+            Some(running) => (running.record, running.private),
+            None => (Record::default(), Vec::new()),
+        };
+        let verdict = without(&private, end.verdict);
+        let outcome = Outcome { verdict, reference: end.reference, exchange: record.into_exchange() };
         self.outputs.push_back(Output::Event(Event::Finished(submission, outcome)));
     }
 
@@ -447,6 +451,25 @@ fn private(command: &Command) -> Vec<String> {
         _ => Vec::new(),
     };
     secrets.into_iter().flatten().map(|secret| secret.reveal().to_owned()).collect()
+}
+
+/// The same verdict without secrets that the platform's words repeat.
+fn without(private: &[String], verdict: Verdict) -> Verdict {
+    let mask = |text: &mut String| {
+        for secret in private.iter().filter(|secret| !secret.is_empty()) {
+            *text = text.replace(secret.as_str(), "***");
+        }
+    };
+    let masked = |mut failure: Failure| {
+        mask(&mut failure.text);
+        failure.parts.iter_mut().for_each(|part| mask(&mut part.text));
+        failure
+    };
+    match verdict {
+        Verdict::Completed(answer) => Verdict::Completed(answer),
+        Verdict::Rejected(failure) => Verdict::Rejected(masked(failure)),
+        Verdict::Failed(failure) => Verdict::Failed(masked(failure)),
+    }
 }
 
 /// How long an answer asks us to wait, if it is "too many requests", or "unavailable" with a time.

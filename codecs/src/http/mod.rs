@@ -21,8 +21,10 @@ pub mod platform;
 pub mod raw;
 pub mod session;
 pub mod soap;
+pub mod tally;
 #[cfg(test)]
 mod tests;
+pub mod token_end_point;
 
 pub use self::adapter::{CallSettings, HttpAdapter, encode};
 pub use self::dialogue::{Begun, Dialogue, End, LoginRules, OpenedSession, Step};

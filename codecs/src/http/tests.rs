@@ -82,7 +82,7 @@ impl Dialogue for Toy {
             200 => Step::completed(),
             401 => Step::SessionLost(answer::not_admitted(answer)),
             409 => Step::Undone,
-            404 => Step::rejected(Failure::refused("404", "no such card")),
+            404 => Step::rejected(Failure::refused("404", format!("no card {}", task.card))),
             _ => Step::failed(answer::server_error(answer)),
         }
     }
@@ -309,7 +309,11 @@ fn neither_logs_nor_records_tell_secrets() {
     pair.submit(3, r#"{"command":"set_pin","smartcard":"8642","pin":"8642"}"#);
     let request = String::from_utf8_lossy(&pair.outcome(3).exchange.request).into_owned();
     assert!(request.contains("POST /do/***/1"), "{request}");
-    for private in ["session-1", "4711", "password"] {
+    // What the platform says can repeat what it was told.
+    pair.platform.inject(Fault::UnknownCard).unwrap();
+    pair.submit(4, r#"{"command":"set_pin","smartcard":"8642","pin":"8642"}"#);
+    assert_eq!(pair.end(3), "rejected 404: no card ***");
+    for private in ["session-1", "4711", "8642", "password"] {
         assert!(!pair.log.contains(private), "{private} in {}", pair.log);
     }
 }

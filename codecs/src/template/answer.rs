@@ -184,8 +184,10 @@ impl AnswerForm {
     }
 
     fn code(&self, tree: Tree<'_>) -> Option<String> {
-        let code = self.error_code.iter().find_map(|path| path.text(tree))?;
-        (!code.is_empty()).then(|| words(&code))
+        let (path, code) = self.error_code.iter().find_map(|path| Some((path, path.text(tree)?)))?;
+        // The code of a SOAP fault is a qualified name, and its prefix says nothing.
+        let code = if path.leads_to("faultcode") { code.rsplit(':').next().unwrap_or_default() } else { &code };
+        (!code.is_empty()).then(|| words(code))
     }
 
     fn told(&self, answer: &HttpAnswer, tree: Option<Tree<'_>>, scope: &Scope<'_>) -> Reading {

@@ -62,6 +62,12 @@ impl Path {
         Ok(Self(parts))
     }
 
+    /// Whether it leads to places of that name.
+    #[must_use]
+    pub fn leads_to(&self, name: &str) -> bool {
+        matches!(self.0.last(), Some(Part::Named(last)) if last == name)
+    }
+
     /// The places it leads to, in the order of the answer.
     #[must_use]
     pub fn all<'a>(&self, from: Tree<'a>) -> Vec<Tree<'a>> {

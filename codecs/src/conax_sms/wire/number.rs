@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// Digits of a card as sent.
-pub(super) const CARD_DIGITS: usize = 11;
+use crate::conax_card;
 
 /// Most digits of a set-top box. Their form is not public; this is only a bound.
 pub(super) const STB_DIGITS: usize = 20;
@@ -19,7 +18,7 @@ impl DeviceNumber {
     /// A card's 11 digits, as they stand in a file.
     #[must_use]
     pub fn card(digits: &[u8]) -> Option<Self> {
-        if digits.len() == CARD_DIGITS { Self::new(digits) } else { None }
+        if digits.len() == conax_card::DIGITS { Self::new(digits) } else { None }
     }
 
     /// A set-top box's digits, 1 to 20, as they stand in a file.
@@ -64,7 +63,7 @@ pub struct NumberRules {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {
     /// A card with other than 11 or 12 digits.
-    #[error("a card number must have 12 digits as printed, or 11 without the check digit")]
+    #[error("{}", conax_card::FORM)]
     Card,
     /// A set-top box with other than 1 to 20 digits.
     #[error("a set-top box number must have 1 to 20 digits")]
@@ -75,18 +74,13 @@ pub enum NumberError {
 }
 
 impl NumberRules {
-    /// A card: 12 digits as printed, of which the last is a check digit and dropped, or 11 as sent
-    /// \[S:AB,AX\]. How the check digit is computed is not public, so it is not verified.
+    /// A card, by its 11 digits as sent: see [`conax_card::as_sent`].
     ///
     /// # Errors
     /// [`NumberError`] if it has another form or prefix.
     pub fn card(&self, serial: &str) -> Result<DeviceNumber, NumberError> {
-        let digits = serial.as_bytes();
-        if !digits.iter().all(u8::is_ascii_digit) || !(CARD_DIGITS..=CARD_DIGITS + 1).contains(&digits.len()) {
-            return Err(NumberError::Card);
-        }
-        let sent = digits.get(..CARD_DIGITS).and_then(DeviceNumber::card).ok_or(NumberError::Card)?;
-        check_prefix(sent, &self.card_prefix)
+        let sent = conax_card::as_sent(serial).and_then(|digits| DeviceNumber::card(digits.as_bytes()));
+        check_prefix(sent.ok_or(NumberError::Card)?, &self.card_prefix)
     }
 
     /// A set-top box: its digits as they are; whether it has a check digit is unknown.

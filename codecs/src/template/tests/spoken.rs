@@ -101,6 +101,20 @@ fn hostile_answers_are_unreadable() {
 }
 
 #[test]
+fn the_prefix_of_a_faults_code_says_nothing() {
+    let toml = "[answer]\nformat = 'xml'\nerror_code = ['**/StatusCode', '**/faultcode']\nerror_text = ['**/faultstring']\n\
+        [errors.Server]\nmeaning = 'unclear'\n[operations.remove_subscriber]\npath = '/r/{account}'\naccount = true\n";
+    for (code, end) in
+        [("a:Server", "failed Server Maybe"), ("Server", "failed Server Maybe"), ("s:Client", "rejected Client")]
+    {
+        let body = format!("<e><f><faultcode>{code}</faultcode><faultstring>x</faultstring></f></e>");
+        let mut pair = pair(toml, &[(500, Box::leak(body.into_boxed_str()))]);
+        pair.submit(1, REMOVE);
+        assert_eq!(in_short(&pair, 1), end, "{code}");
+    }
+}
+
+#[test]
 fn parts_that_fail_are_told_and_the_others_done() {
     let toml = "[operations.add_device]\npath = '/a'\nsmartcards = [1, 9]\nfor_each = ['smartcard']\njson = { c = '{smartcard}' }\n\
         [answer]\nerror_code = ['code']\n";
