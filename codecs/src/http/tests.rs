@@ -312,7 +312,7 @@ fn neither_logs_nor_records_tell_secrets() {
     // What the platform says can repeat what it was told.
     pair.platform.inject(Fault::UnknownCard).unwrap();
     pair.submit(4, r#"{"command":"set_pin","smartcard":"8642","pin":"8642"}"#);
-    assert_eq!(pair.end(3), "rejected 404: no card ***");
+    assert_eq!(pair.end(4), "rejected 404: no card ***");
     for private in ["session-1", "4711", "8642", "password"] {
         assert!(!pair.log.contains(private), "{private} in {}", pair.log);
     }

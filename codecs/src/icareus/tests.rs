@@ -27,7 +27,7 @@ fn the_demo_ends_as_it_says_and_the_platform_holds_what_was_asked() {
     assert_eq!(ada.attributes["email"], "ada@example.org");
     assert!(ada.services.is_empty());
     assert_eq!(holdings.logins, 1);
-    keeps(&pair, &["n3w", "admin-pw", "session-000001"]);
+    keeps(&pair, &["s3cret", "n3w", "admin-pw", "session-000001", "token-2001-"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn the_demo_ends_as_it_says_and_the_platform_holds_what_was_asked() {
     assert_eq!(account.sessions_removed, 1);
     assert!(account.services.is_empty());
     assert_eq!(holdings.broadcasts, ["Maintenance at 03:00."]);
-    keeps(&pair, &["s3cret", "11111111-2222"]);
+    keeps(&pair, &["s3cret", "11111111-2222", "token-S0000000001"]);
 }
 
 #[test]

@@ -117,6 +117,18 @@ impl AnswerForm {
         self.extract.keep.keys().map(String::as_str)
     }
 
+    /// What an answer tells in confidence: tokens.
+    pub(super) fn confides(&self, answer: &HttpAnswer) -> Vec<String> {
+        let paths = self.extract.session.iter().chain(self.extract.authenticated.iter().flat_map(|(_, token)| token));
+        match Body::parse(self.format, answer) {
+            Ok(body) => {
+                let tree = body.tree();
+                paths.filter_map(|path| path.text(tree?)).collect()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
     fn read_success(&self, answer: &HttpAnswer, tree: Option<Tree<'_>>, scope: &Scope<'_>) -> Reading {
         let Some(test) = &self.success else {
             return match tree.and_then(|tree| self.code(tree)) {

@@ -149,6 +149,23 @@ impl Dialogue for TemplateDialogue {
         }
     }
 
+    /// Passwords that stand under a name of the platform's own, and what an answer confides.
+    fn confidential(&self, task: &Task, answer: Option<&HttpAnswer>) -> Vec<String> {
+        let own = match &task.request.command {
+            Command::CreateSubscriber(subscriber) | Command::UpdateSubscriber(subscriber) => {
+                subscriber.attributes.iter().filter(|(name, _)| name.contains("password")).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut confidential: Vec<_> = own.into_iter().map(|(_, text)| text.as_str().to_owned()).collect();
+        if let Some(answer) = answer
+            && let Some(operation) = self.speech.profile.operation(task.operation)
+        {
+            confidential.extend(operation.answer.confides(answer));
+        }
+        confidential
+    }
+
     fn secrets<'a>(&'a self, session: Option<&'a Secret>) -> Vec<&'a str> {
         let mut secrets = self.speech.signer.secrets();
         secrets.extend(session.map(Secret::reveal));
@@ -187,10 +204,15 @@ impl Task {
     /// The platform said no to this unit: the others may do.
     fn refused(&mut self, speech: &Speech, failure: Failure) -> Step {
         let unit = self.units.get(self.at).cloned();
+        let first = unit.as_ref().is_some_and(|unit| unit.operation == self.operation);
         let parts = unit.map(|unit| parts(speech, &self.request, &unit)).unwrap_or_default();
         self.failed.extend(parts.into_iter().map(|part| (part, failure.clone())));
         self.refused.get_or_insert(failure);
-        self.next_unit()
+        match self.next_unit() {
+            // What an earlier operation of the same unit did is done.
+            Step::Next if first => Step::Undone,
+            step => step,
+        }
     }
 
     fn next_unit(&mut self) -> Step {
