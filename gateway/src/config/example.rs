@@ -4,6 +4,8 @@
 use std::fmt::Write;
 
 use headgate_codecs::registry::{PROTOCOLS, Protocol};
+use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
+use headgate_core::text::ProviderName;
 use serde_json::Value;
 
 use super::connection;
@@ -26,6 +28,13 @@ pub fn example(protocols: &[&Protocol]) -> String {
         let _ = write!(out, "name = \"{0}\"\nprotocol = \"{0}\"\n{PROVIDER}\n", protocol.name);
         out.push_str(connection::example(protocol.transport));
         out.push_str("\n# What the protocol needs to know.\n[provider.settings]\n");
+        if needs_settings(protocol) {
+            comment(
+                "What has no default, as the demo has it: replace it by what your platform's operator gave you.",
+                &mut out,
+            );
+            out.push_str(protocol.demo.settings);
+        }
         out.push_str(&settings(&(protocol.settings_schema)()));
         if !protocol.profile.is_empty() {
             let text = format!(
@@ -36,6 +45,19 @@ pub fn example(protocols: &[&Protocol]) -> String {
         }
     }
     out
+}
+
+/// Whether the protocol can not be spoken with defaults alone.
+fn needs_settings(protocol: &Protocol) -> bool {
+    let Ok(name) = ProviderName::new(protocol.name) else { return false };
+    let provider = Provider {
+        name,
+        services: ServiceMap::default(),
+        limits: Limits::default(),
+        retry: RetryPolicy::default(),
+        breaker: BreakerPolicy::default(),
+    };
+    (protocol.open)(&provider, &Value::Object(serde_json::Map::new()), 0).is_err()
 }
 
 /// An example with every protocol.
