@@ -14,6 +14,7 @@
 
 pub mod backoff;
 pub mod conax_sms;
+pub mod crm_com;
 pub mod dissect;
 pub mod framing;
 pub mod generic_provider;
