@@ -24,6 +24,12 @@ pub fn check(config: &Config) -> Vec<Problem> {
     for (index, config) in config.providers.iter().enumerate() {
         provider(&format!("provider[{index}]"), config, &mut problems);
     }
+    unique("pull", "name", config.pulls.iter().map(|pull| pull.name.as_str()), &mut problems);
+    for (index, pull) in config.pulls.iter().enumerate() {
+        for (path, text) in crate::pull::mistakes(pull, config) {
+            problems.push(Problem::error(below(&format!("pull[{index}]"), &path), text, ""));
+        }
+    }
     problems
 }
 

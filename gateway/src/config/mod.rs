@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headgate_codecs::crm_com::pull::settings::PullSettings;
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
 use headgate_core::text::ProviderName;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub struct Config {
     /// The platforms.
     #[serde(rename = "provider")]
     pub providers: Vec<ProviderConfig>,
+    /// The CRMs whose pending requests are fetched.
+    #[serde(rename = "pull")]
+    pub pulls: Vec<PullConfig>,
 }
 
 /// Where requests come in.
@@ -207,6 +211,26 @@ impl ProviderConfig {
             breaker: self.breaker.clone(),
         }
     }
+}
+
+/// One CRM whose pending requests are fetched: CRM.COM V4's calls for a Generic provider.
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PullConfig {
+    /// Its name, 1 to 32 characters. By it and the CRM's number a request is recognised when it comes again: do not
+    /// change it while requests are pending.
+    pub name: String,
+    /// The provider that carries the requests out.
+    pub to: ProviderName,
+    /// Whether anything is fetched. Default `effective`.
+    #[serde(default)]
+    pub state: ProviderState,
+    /// What is fetched, and what it becomes.
+    #[serde(default)]
+    pub settings: PullSettings,
+    /// How the CRM's Web API is reached: `url`, and what goes with it.
+    #[serde(default)]
+    pub connection: crate::drive::Connection,
 }
 
 /// An empty table, for protocols whose every setting has a default.

@@ -87,8 +87,9 @@ struct Entry {
     since: Timestamp,
     /// The parts that have not begun.
     parts: VecDeque<Part>,
-    /// The platform's number of the account, where it was made.
+    /// The platform's number of the account.
     account: Option<String>,
+    /// Whether the CRM wants to know it.
     makes_account: bool,
     stage: Stage,
     posts: u32,
@@ -389,13 +390,15 @@ impl Pull {
         let parts = parts(&self.name, &self.settings, &self.provider, &request);
         let told = request.members.get("executed_date").and_then(serde_json::Value::as_str);
         let since = told.and_then(|text| self.settings.utc_offset.read(text)).unwrap_or(now.wall).min(now.wall);
+        // What an account is known by at the platform, unless that tells another number of it.
+        let account = request.account.or_else(|| request.subscription.clone());
         // A request without a subscription stands in a line of its own.
         let line = request.subscription.unwrap_or_else(|| format!("\n{}", request.number));
         let mut entry = Entry {
             line: line.clone(),
             since,
             parts: VecDeque::new(),
-            account: None,
+            account,
             makes_account: request.kind == "BECOME_SUBSCRIBER",
             stage: Stage::Waiting,
             posts: 0,
