@@ -90,18 +90,13 @@ pub(super) async fn send_response<F: Front>(
     hand_on(&api, &name, Method::Post, "/send_response".to_owned(), body).await
 }
 
-/// Who calls may do the work of the provider that they name. CRM.COM's calls show the key as the parameter `token`.
+/// Who calls may do the work of the provider that they name.
 fn admit<F: Front>(
     api: &Shared<F>,
     caller: Result<Caller, Problem>,
     parameters: &Map<String, Value>,
 ) -> Result<ProviderName, Problem> {
-    let keys = api.keys.borrow();
-    let caller = match (caller, parameters.get("token").and_then(Value::as_str)) {
-        (Ok(caller), _) => caller,
-        (Err(_), Some(token)) if !keys.is_empty() => keys.holder(token.as_bytes())?,
-        (Err(problem), _) => return Err(problem),
-    };
+    let caller = api.caller(caller, parameters.get("token").and_then(Value::as_str))?;
     let name = provider(parameters)?;
     caller.may_work_for(&name)?;
     Ok(name)
@@ -153,7 +148,8 @@ async fn hand_on<F: Front>(
     Ok(response(answer))
 }
 
-fn response(answer: HttpAnswer) -> Response {
+/// An answer of the platform's side, as HTTP carries it.
+pub(super) fn response(answer: HttpAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = answer.header("content-type").unwrap_or("application/json").to_owned();
     (status, [(header::CONTENT_TYPE, kind)], answer.body).into_response()
