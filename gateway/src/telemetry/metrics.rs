@@ -395,6 +395,29 @@ mod tests {
     }
 
     #[test]
+    fn a_pull_is_counted_and_measured() {
+        let now: Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
+        let text = recorded(|| {
+            let pull = PullMetrics::new("crm", "alpha");
+            pull.note(&Event::Looked { pending: 9, new: 7, unreadable: 0 });
+            pull.note(&Event::Answered { number: "1".into(), accepted: false });
+            pull.note(&Event::GivenUp { number: "2".into() });
+            let oldest = Some("2026-01-15T11:00:00Z".parse().unwrap());
+            pull.load(Load { waiting: 3, running: 2, unknown: 1, unanswered: 0, oldest }, now);
+        });
+        let labels = r#"pull="crm",provider="alpha""#;
+        for line in [
+            format!("headgate_pull_requests_total{{{labels}}} 7"),
+            format!("headgate_pull_answers_total{{{labels},state=\"rejected\"}} 1"),
+            format!("headgate_pull_answers_given_up_total{{{labels}}} 1"),
+            format!("headgate_pull_open{{{labels},stage=\"unknown\"}} 1"),
+            format!("headgate_pull_oldest_age{{{labels}}} 3600"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
     fn names_follow_the_rules_of_prometheus() {
         for metric in METRICS {
             let counter = metric.kind == Kind::Counter;

@@ -22,7 +22,7 @@ pub enum Input {
     Ended(String, Verdict),
     /// The deadline has come.
     Deadline,
-    /// Begin nothing more. What has ended may still be posted; see [`Pull::is_done`].
+    /// Begin nothing more. What has ended may still be posted; see [`super::Pull::is_done`].
     Stop,
 }
 
