@@ -104,6 +104,12 @@ name = "crm"
 to = "gen"
 settings = { provider_identifier = { name = "G" }, members = { subscriber = { shoe = "x" } } }
 connection = { url = "http://127.0.0.1:1" }
+
+[[pull]]
+name = "clear"
+to = "gen"
+settings = { provider_identifier = { name = "G" }, token = "T" }
+connection = { url = "http://crm.example" }
 "#
     ), @r###"
     headgate.toml:3:21: server.crm_com.providers.nds: there is no provider "gem" (did you mean `gen`?)
@@ -116,6 +122,7 @@ connection = { url = "http://127.0.0.1:1" }
     headgate.toml:20:22: pull[1].connection.url: must begin with "http://" or "https://"
     headgate.toml:23:8: pull[2].name: is the same as pull[1].name (every one needs its own)
     headgate.toml:25:86: pull[2].settings.members.subscriber.shoe: is no field; there are first_name, last_name, login, password, pin, email, phone, language, region, address.street, address.postal_code, address.city, address.country and attributes.NAME
+    headgate.toml:32:22: pull[3].connection.url: the pull's `token` would go to another machine in clear: use "https://", or allow it with `allow_plain_credentials = true`
     "###);
 }
 

@@ -12,11 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use headgate_codecs::registry::Transport;
+use headgate_core::text::Secret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::config::{Config, ProviderState, PullConfig};
+use crate::drive::Connection;
 use crate::gateway::{StartError, WeakGateway};
 use task::Task;
 
@@ -68,8 +70,20 @@ pub(crate) fn mistakes(pull: &PullConfig, config: &Config) -> Vec<(String, Strin
     }
     if let Err(error) = pull.connection.validate(Transport::Http) {
         add(&format!("connection.{}", error.path), error.text);
+    } else if let Some(path) = token_in_clear(pull) {
+        let text = "the pull's `token` would go to another machine in clear: use \"https://\", or allow it with \
+                    `allow_plain_credentials = true`";
+        add(&format!("connection.{path}"), text.to_owned());
     }
     mistakes
+}
+
+/// Where a token would be seen on the way: it is held to the rule for a connection's own credentials.
+fn token_in_clear(pull: &PullConfig) -> Option<String> {
+    pull.settings.token.as_ref()?;
+    let stand_in = ("x-token".to_owned(), Secret::new("stands in"));
+    let connection = Connection { headers: [stand_in].into(), ..pull.connection.clone() };
+    connection.validate(Transport::Http).err().map(|error| error.path)
 }
 
 impl Pulls {

@@ -423,6 +423,29 @@ fn answers_of_the_crm_are_read_with_care() {
 }
 
 #[test]
+fn pages_of_subscriptions_overlap_by_a_subscription() {
+    let page_of = |subscriptions: &[(&str, &[u64])]| {
+        let group = |(name, numbers): &(&str, &[u64])| {
+            let requests: Vec<_> = numbers.iter().map(|n| json!({ "number": n, "type": "X" })).collect();
+            json!({ "subscription_number": name, "pending_provisioning_requests_set": requests })
+        };
+        let set: Vec<_> = subscriptions.iter().map(group).collect();
+        let body = json!({ "status": { "code": "OK" }, "data": { "subscriptions_set": set } });
+        page(&HttpAnswer::new(200, "application/json", body.to_string()), PageCounts::Subscriptions).unwrap()
+    };
+    let mut listing = Listing::new(2, PageCounts::Subscriptions);
+    assert_eq!(listing.take(page_of(&[("A", &[1, 2]), ("B", &[3])])), Looked::Further);
+    assert_eq!(listing.offset(), 1);
+    assert_eq!(listing.take(page_of(&[("B", &[3, 6]), ("C", &[4, 5])])), Looked::Further);
+    assert_eq!(listing.offset(), 2);
+    // A went away: what was at the border stands elsewhere, and the look starts anew.
+    assert_eq!(listing.take(page_of(&[("D", &[7])])), Looked::Further);
+    assert_eq!(listing.offset(), 0);
+    assert_eq!(listing.take(page_of(&[("B", &[3])])), Looked::Done { whole: true });
+    assert_eq!(listing.into_requests().len(), 1);
+}
+
+#[test]
 fn settings_that_can_not_be_are_refused_with_their_place() {
     let check = |json: Value| {
         let mut whole = json!({ "provider_identifier": { "name": "G" } });
