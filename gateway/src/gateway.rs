@@ -1,9 +1,11 @@
 //! The running gateway: one engine task for each provider, one store, and the handle that the API and
 //! the command line use.
 
+mod errors;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,9 +24,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+pub use self::errors::{AcceptError, ActionError, CallError, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig, ProviderState};
 use crate::drive::ConnectionError;
+use crate::pull::{self, Pulls};
 use crate::runner::{self, Message, Offer, Parts, Reply, RunnerStatus};
 use crate::store::{self, Store, StoreError, StoredRequest};
 use crate::telemetry::metrics::ProviderMetrics;
@@ -41,9 +45,21 @@ struct Inner {
     /// The number of the newest request.
     numbers: Arc<AtomicU64>,
     providers: RwLock<BTreeMap<ProviderName, Arc<Running>>>,
+    pulls: Pulls,
     stopping: AtomicBool,
     /// Starts, reloads and stops follow each other.
     changing: tokio::sync::Mutex<()>,
+}
+
+/// A gateway, not kept alive by this.
+#[derive(Clone)]
+pub(crate) struct WeakGateway(Weak<Inner>);
+
+impl WeakGateway {
+    /// The gateway, if somebody else has it.
+    pub(crate) fn upgrade(&self) -> Option<Gateway> {
+        self.0.upgrade().map(|inner| Gateway { inner })
+    }
 }
 
 /// A provider whose task runs.
@@ -65,12 +81,14 @@ impl Gateway {
     /// # Errors
     /// [`StartError`] if the store can not be opened or a provider's settings can not be.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        pull::check(config)?;
         let store = store::open(&config.store).await?;
         let inner = Inner {
             numbers: Arc::new(AtomicU64::new(store.last_number().await?)),
             store,
             clock: Clock::start(),
             providers: RwLock::default(),
+            pulls: Pulls::default(),
             stopping: AtomicBool::new(false),
             changing: tokio::sync::Mutex::default(),
         };
@@ -79,7 +97,9 @@ impl Gateway {
             let opened = open(provider)?;
             inner.run(provider, opened).await?;
         }
-        Ok(Self { inner: Arc::new(inner) })
+        let gateway = Self { inner: Arc::new(inner) };
+        gateway.run_pulls(config).await?;
+        Ok(gateway)
     }
 
     /// Takes over a changed configuration: providers that are new, changed or gone; certificates.
@@ -90,6 +110,7 @@ impl Gateway {
     /// [`StartError`] if something in it can not be; then nothing has changed.
     pub async fn reload(&self, config: &Config) -> Result<(), StartError> {
         let _one_at_a_time = self.inner.changing.lock().await;
+        pull::check(config)?;
         self.inner.refuse_orphans(config).await?;
         let mut same = Vec::new();
         let mut changed = Vec::new();
@@ -111,7 +132,7 @@ impl Gateway {
             self.inner.run(provider, opened).await?;
             tracing::info!(provider = provider.name.as_str(), state = provider.state.name(), "provider started");
         }
-        Ok(())
+        self.run_pulls(config).await
     }
 
     /// Checks a request, stores it and starts it on its way. Returns once it is stored (durably,
@@ -249,9 +270,15 @@ impl Gateway {
     pub async fn stop(&self, drain: Duration) -> Result<(), StoreError> {
         self.inner.stopping.store(true, Ordering::Relaxed);
         let _one_at_a_time = self.inner.changing.lock().await;
+        self.inner.pulls.stop(drain).await;
         let running: Vec<_> = read(&self.inner.providers).values().cloned().collect();
         drain_all(running, drain).await;
         self.inner.store.close().await
+    }
+
+    async fn run_pulls(&self, config: &Config) -> Result<(), StartError> {
+        let weak = WeakGateway(Arc::downgrade(&self.inner));
+        self.inner.pulls.run(config, &weak, self.inner.clock).await
     }
 
     async fn stored(&self, id: RequestId) -> Result<StoredRequest, ActionError> {
@@ -455,60 +482,6 @@ pub struct Accepted {
     pub finish: oneshot::Receiver<Arc<Finish>>,
 }
 
-/// Why a request was not accepted. Nothing was stored.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// It can not be: the field at fault.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The provider's queue is full, or its engine can not keep up.
-    #[error("the queue of this provider is full; try again in {} s", retry_after.as_secs())]
-    Busy {
-        /// When trying again can help.
-        retry_after: Duration,
-    },
-    /// The gateway is stopping.
-    #[error("the gateway is stopping")]
-    Stopping,
-    /// The idempotency key was used in the meantime.
-    #[error("another request with this idempotency key was accepted in the meantime")]
-    KeyTaken,
-    /// The store could not keep it.
-    #[error("the request could not be stored: {0}")]
-    Store(String),
-}
-
-/// Why a call of the platform's side was not answered by its provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// There is no provider of that name.
-    #[error("there is no provider of that name")]
-    UnknownProvider,
-    /// Nobody fetches the work of this provider: Headgate calls its platform.
-    #[error("nobody fetches the work of this provider: Headgate calls its platform")]
-    NotServed,
-    /// It is stopping.
-    #[error("the provider is stopping")]
-    Stopping,
-}
-
-/// Why something could not be done to a request or a provider.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ActionError {
-    /// There is none.
-    #[error("not found")]
-    NotFound,
-    /// Not in this state.
-    #[error("the request is {0}")]
-    WrongState(State),
-    /// The gateway is stopping.
-    #[error("the gateway is stopping")]
-    Stopping,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// How an unknown request really ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -517,24 +490,6 @@ pub enum Resolution {
     Completed,
     /// It did not, and will not be asked again.
     Failed,
-}
-
-/// Why the gateway did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store could not be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A provider can not be: the path in the configuration and what is wrong there.
-    #[error("provider {provider:?}: {path}{}{text}", if path.is_empty() { "" } else { ": " })]
-    Provider {
-        /// Which provider.
-        provider: ProviderName,
-        /// Path below the provider's table.
-        path: String,
-        /// What is wrong.
-        text: String,
-    },
 }
 
 /// A provider as it stands.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod drive;
 pub mod gateway;
 mod listen;
+mod pull;
 mod runner;
 pub mod simulate;
 pub mod store;

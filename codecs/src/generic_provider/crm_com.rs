@@ -8,16 +8,15 @@ use std::collections::BTreeMap;
 use headgate_core::Now;
 use headgate_core::command::Subscriber;
 use headgate_core::http::{HttpAnswer, HttpRequest};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::queue::{Item, Queue};
 use super::types::{DeviceItem, ServiceItem};
-use super::wire::{AnswerState, FailedItem, MOST, WorkerAnswer};
-
-/// Requests that are older are not shown: 7 days \[S:GP\].
-const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+use super::wire::{AnswerState, FailedItem, WorkerAnswer};
+use crate::crm_com::envelope::{Invalid, Parameters, UtcOffset, ok};
+use crate::crm_com::{MOST, SHOWN_FOR};
 
 /// `POST send_response`.
 #[derive(Debug, Deserialize)]
@@ -56,24 +55,10 @@ enum Status {
 /// The answer to `GET get_pending`: every request that waits, grouped by subscription, oldest first.
 #[must_use]
 pub fn pending(now: Now, queue: &Queue, request: &HttpRequest) -> HttpAnswer {
-    let parameters = match parameters(request) {
-        Ok(parameters) => parameters,
-        Err(answer) => return answer,
+    let (most, offset) = match page_of(request) {
+        Ok(page) => page,
+        Err(invalid) => return invalid.into(),
     };
-    let number = |name: &str| match parameters.get(name) {
-        None | Some(Value::Null) => Err(invalid(name, "is mandatory")),
-        Some(value) => match value.as_str().map_or_else(|| value.as_u64(), |text| text.trim().parse().ok()) {
-            Some(number) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
-            None => Err(invalid(name, "must be a whole number")),
-        },
-    };
-    let (most, offset) = match (number("number_of_results"), number("offset")) {
-        (Ok(most), Ok(offset)) => (most, offset),
-        (Err(answer), _) | (_, Err(answer)) => return answer,
-    };
-    if !(1..=MOST).contains(&most) {
-        return invalid("number_of_results", "must be 1 to 50");
-    }
     let young = |item: &&Item| now.wall.duration_since(item.created) <= SHOWN_FOR && !item.is_leased(now.tick);
     let page = queue.iter().filter(young).skip(offset).take(most);
     let mut groups: Vec<(Option<&str>, Value, Vec<Value>)> = Vec::new();
@@ -103,9 +88,7 @@ pub fn pending(now: Now, queue: &Queue, request: &HttpRequest) -> HttpAnswer {
 /// # Errors
 /// The answer that says what is wrong with it.
 pub fn responses(request: &HttpRequest) -> Result<Vec<WorkerAnswer>, HttpAnswer> {
-    let parameters = parameters(request)?;
-    let call: SendResponse = serde_path_to_error::deserialize(Value::Object(parameters))
-        .map_err(|error| invalid(&error.path().to_string(), &error.inner().to_string()))?;
+    let call: SendResponse = Parameters::of(request)?.parse()?;
     Ok(call.responses_set.into_iter().map(worker_answer).collect())
 }
 
@@ -119,42 +102,15 @@ pub fn not_taken(failed: &[FailedItem]) -> HttpAnswer {
     ok(&json!({ "failed_provisioning_requests_set": failed }))
 }
 
-/// The envelope of CRM.COM's answers.
-fn ok(data: &Value) -> HttpAnswer {
-    let body = json!({ "status": { "code": "OK", "message": "", "description": "" }, "data": data });
-    HttpAnswer::new(200, "application/json", body.to_string())
-}
-
-/// A call that is wrong. CRM.COM's codes for that are not published: ours.
-fn invalid(field: &str, text: &str) -> HttpAnswer {
-    let status = json!({ "code": "INVALID_PARAMETER", "message": format!("{field} {text}"), "description": field });
-    HttpAnswer::new(400, "application/json", json!({ "status": status, "data": {} }).to_string())
-}
-
-/// The parameters of a call: of its query, and of a JSON or form body.
-fn parameters(request: &HttpRequest) -> Result<Map<String, Value>, HttpAnswer> {
-    let mut parameters = Map::new();
-    let mut add = |bytes: &[u8]| {
-        for (name, value) in crate::http::form::parse(bytes) {
-            // Objects and lists come as JSON texts.
-            let value = match value.trim_start().as_bytes().first() {
-                Some(b'{' | b'[') => serde_json::from_str(&value).unwrap_or(Value::String(value)),
-                _ => Value::String(value),
-            };
-            parameters.insert(name, value);
-        }
-    };
-    add(request.query().as_bytes());
-    let body = request.body.trim_ascii();
-    if body.starts_with(b"{") {
-        let object: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
-            invalid("the body", &format!("is not JSON (line {}, column {})", error.line(), error.column()))
-        })?;
-        parameters.extend(object);
-    } else {
-        add(body);
+/// `number_of_results` and `offset`.
+fn page_of(request: &HttpRequest) -> Result<(usize, usize), Invalid> {
+    let parameters = Parameters::of(request)?;
+    let mandatory = |name: &str| parameters.number(name)?.ok_or_else(|| Invalid::new(name, "is mandatory"));
+    let (most, offset) = (mandatory("number_of_results")?, mandatory("offset")?);
+    if !(1..=MOST).contains(&most) {
+        return Err(Invalid::new("number_of_results", "must be 1 to 50"));
     }
-    Ok(parameters)
+    Ok((most, offset))
 }
 
 fn worker_answer(response: Response) -> WorkerAnswer {
@@ -221,7 +177,7 @@ fn device(item: &DeviceItem) -> Value {
     json!({ "serial_number": item.serial_number, "type": item.kind })
 }
 
-/// A time in CRM.COM's form, `YYYY-MM-DDTHH:MM:SS` without a zone \[S:A-CMN\]; UTC here.
+/// A time in CRM.COM's form; UTC here.
 fn local(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    UtcOffset::default().write(time)
 }

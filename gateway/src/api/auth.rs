@@ -14,7 +14,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::front::Front;
 use super::problem::{Kind, Problem};
-use super::{ServeError, Shared};
+use super::{Api, ServeError, Shared};
 use crate::config::{ApiKey, Role};
 
 /// The API keys. Without any, everybody is admitted as an administrator: then only loopback is served.
@@ -90,6 +90,21 @@ impl Keys {
         }
         let holder = self.holders.get(found as usize).map(|(caller, _)| caller.clone());
         holder.ok_or_else(|| no_key("this key is not known"))
+    }
+}
+
+impl<F> Api<F> {
+    /// Who calls: by the header, or else by a parameter `token`, as CRM.COM's calls show their key.
+    ///
+    /// # Errors
+    /// A problem, if neither shows a key that is known.
+    pub(super) fn caller(&self, by_header: Result<Caller, Problem>, token: Option<&str>) -> Result<Caller, Problem> {
+        let keys = self.keys.borrow();
+        match (by_header, token) {
+            (Ok(caller), _) => Ok(caller),
+            (Err(_), Some(token)) if !keys.is_empty() => keys.holder(token.as_bytes()),
+            (Err(problem), _) => Err(problem),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! by `view`. What goes wrong is a `problem`. `routes` lists every call; `openapi` describes them.
 
 mod auth;
+mod crm_com;
 mod events;
 mod front;
 mod idempotency;
@@ -39,7 +40,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{ApiKey, Server, ServerTls};
+use crate::config::{ApiKey, CrmComFace, Server, ServerTls};
 use crate::listen::{Io, Listener};
 use auth::Keys;
 pub use front::Front;
@@ -101,6 +102,7 @@ pub async fn serve<F: Front>(
             idle: server.read_timeout * IDLE_FACTOR,
         },
         loopback: server.listen.ip().is_loopback(),
+        crm_com: server.crm_com.clone(),
         metrics,
         stop: stop.clone(),
     });
@@ -253,6 +255,8 @@ struct Api<F> {
     limits: Limits,
     /// Whether only this machine can reach it.
     loopback: bool,
+    /// Whether and how CRM.COM's calls are served.
+    crm_com: Option<CrmComFace>,
     metrics: PrometheusHandle,
     stop: CancellationToken,
 }
@@ -282,6 +286,8 @@ impl Limits {
 
 fn router<F: Front>(api: Shared<F>) -> Router {
     let known = routes::<F>().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let crm_com = api.crm_com.iter().flat_map(|_| crm_com::routes::<F>());
+    let known = crm_com.fold(known, |router, (path, methods)| router.route(&path, methods));
     known
         .fallback(async || Problem::not_found("path; /openapi.json lists them"))
         .method_not_allowed_fallback(async || {
@@ -290,7 +296,7 @@ fn router<F: Front>(api: Shared<F>) -> Router {
         .with_state(api)
 }
 
-/// Every call.
+/// Every call that is always served.
 fn routes<F: Front>() -> Vec<(&'static str, MethodRouter<Shared<F>>)> {
     vec![
         ("/v1/requests", post(requests::post::<F>).get(requests::list::<F>)),

@@ -148,6 +148,21 @@ impl Problem {
         self.kind.status()
     }
 
+    /// Short and stable, for programs.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what would be right.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The field at fault.
+    pub(super) fn at(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     fn document(&self) -> Document<'_> {
         let (r#type, title) = self.kind.words();
         Document {

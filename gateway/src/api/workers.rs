@@ -9,22 +9,16 @@ use axum::extract::{Path, RawQuery, State as Api};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use headgate_codecs::http::form;
+use headgate_codecs::crm_com::envelope::{Invalid, Parameters};
+pub(super) use headgate_codecs::crm_com::{GET_PENDING, SEND_RESPONSE};
 use headgate_core::http::{HttpAnswer, HttpRequest, Method};
 use headgate_core::text::ProviderName;
-use serde_json::{Map, Value};
 
 use super::Shared;
 use super::auth::Caller;
 use super::front::Front;
 use super::problem::{Kind, Problem};
 use crate::gateway::CallError;
-
-/// CRM.COM's call that fetches.
-pub(super) const GET_PENDING: &str = "/provisioning/generic_provisioning_requests/get_pending";
-
-/// CRM.COM's call that answers.
-pub(super) const SEND_RESPONSE: &str = "/provisioning/generic_provisioning_requests/send_response";
 
 /// `POST /v1/providers/{name}/pull`.
 pub(super) async fn pull<F: Front>(
@@ -75,7 +69,7 @@ pub(super) async fn get_pending<F: Front>(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
-    let name = admit(&api, caller, &parameters(query.as_bytes()))?;
+    let name = admit(&api, caller, &Parameters::read(query.as_bytes(), b"").map_err(wrong)?)?;
     hand_on(&api, &name, Method::Get, format!("/get_pending?{query}"), Bytes::new()).await
 }
 
@@ -86,55 +80,34 @@ pub(super) async fn send_response<F: Front>(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = api.read_body(body).await?;
-    let name = admit(&api, caller, &parameters(&body))?;
+    let name = admit(&api, caller, &Parameters::read(b"", &body).map_err(wrong)?)?;
     hand_on(&api, &name, Method::Post, "/send_response".to_owned(), body).await
 }
 
-/// Who calls may do the work of the provider that they name. CRM.COM's calls show the key as the parameter `token`.
+/// Who calls may do the work of the provider that they name.
 fn admit<F: Front>(
     api: &Shared<F>,
     caller: Result<Caller, Problem>,
-    parameters: &Map<String, Value>,
+    parameters: &Parameters,
 ) -> Result<ProviderName, Problem> {
-    let keys = api.keys.borrow();
-    let caller = match (caller, parameters.get("token").and_then(Value::as_str)) {
-        (Ok(caller), _) => caller,
-        (Err(_), Some(token)) if !keys.is_empty() => keys.holder(token.as_bytes())?,
-        (Err(problem), _) => return Err(problem),
-    };
-    let name = provider(parameters)?;
+    let caller = api.caller(caller, parameters.text("token").map_err(wrong)?.as_deref())?;
+    let name = provider(parameters).map_err(wrong)?;
     caller.may_work_for(&name)?;
     Ok(name)
 }
 
 /// The provider that `provisioning_provider_identifier` names, by any of its three members \[S:GP\]: here a provider has
 /// one name.
-fn provider(parameters: &Map<String, Value>) -> Result<ProviderName, Problem> {
-    let wrong = |detail: &'static str| {
-        Problem::new(Kind::Malformed, "bad_parameter", detail).field("provisioning_provider_identifier")
-    };
-    let identifier = parameters
-        .get("provisioning_provider_identifier")
-        .and_then(Value::as_object)
-        .ok_or_else(|| wrong("name the provider, as in {\"name\":\"gen\"}"))?;
-    let mut names =
-        ["name", "alternative_code", "id"].into_iter().filter_map(|member| identifier.get(member)?.as_str());
-    match (names.next(), names.next()) {
-        (Some(name), None) => ProviderName::new(name).map_err(|_| wrong("is no provider's name")),
-        _ => Err(wrong("give exactly one of id, name and alternative_code")),
-    }
+fn provider(parameters: &Parameters) -> Result<ProviderName, Invalid> {
+    let field = "provisioning_provider_identifier";
+    let identifier = parameters.identifier(field, &["id", "name", "alternative_code"])?;
+    let identifier =
+        identifier.ok_or_else(|| Invalid::new(field, "must name the provider, as in {\"name\":\"gen\"}"))?;
+    ProviderName::new(&identifier.value).map_err(|_| Invalid::new(field, "is no provider's name"))
 }
 
-/// The parameters of a query, a form or a JSON object.
-fn parameters(bytes: &[u8]) -> Map<String, Value> {
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice(bytes).unwrap_or_default();
-    }
-    let value = |text: String| match text.trim_start().starts_with('{') {
-        true => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        false => Value::String(text),
-    };
-    form::parse(bytes).into_iter().map(|(name, text)| (name, value(text))).collect()
+fn wrong(invalid: Invalid) -> Problem {
+    Problem::new(Kind::Malformed, "bad_parameter", invalid.text).field(invalid.field)
 }
 
 async fn hand_on<F: Front>(
@@ -153,7 +126,8 @@ async fn hand_on<F: Front>(
     Ok(response(answer))
 }
 
-fn response(answer: HttpAnswer) -> Response {
+/// An answer of the platform's side, as HTTP carries it.
+pub(super) fn response(answer: HttpAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = answer.header("content-type").unwrap_or("application/json").to_owned();
     (status, [(header::CONTENT_TYPE, kind)], answer.body).into_response()

@@ -1,5 +1,7 @@
 //! `headgate demo`: a gateway and a simulated platform for every protocol, to play with.
 
+mod crm;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use self::crm::DemoCrm;
 use super::failure::Failure;
 use super::output::{self, Listing};
 use super::send::Send;
@@ -73,9 +76,10 @@ impl Demo {
         send.report(&summary);
         output::line("\nWhat the platforms hold now:");
         stage.print_holdings().await?;
+        let pulled = stage.crm.show().await?;
 
         let refused: usize = PROTOCOLS.iter().map(|protocol| protocol.demo.refused).sum();
-        let good = summary.not_completed() == refused as u64;
+        let good = pulled && summary.not_completed() == refused as u64;
         if good {
             output::line(format_args!("\nEvery request ended as it should ({refused} were there to be refused)."));
         } else {
@@ -130,6 +134,7 @@ impl Home {
 /// Everything that runs.
 struct Stage {
     platforms: Vec<(&'static Protocol, Simulation)>,
+    crm: DemoCrm,
     gateway: Gateway,
     serving: api::Serving,
     stop: CancellationToken,
@@ -152,6 +157,8 @@ impl Stage {
         for protocol in &served {
             text += &provider(protocol, "");
         }
+        let crm = DemoCrm::start().await?;
+        text += &crm.config();
         let file = home.path().join("headgate.toml");
         write(&file, &text)?;
         let config: Config = config::load(&file).map_err(|problems| Failure::new(problems.to_string()))?.config;
@@ -165,7 +172,7 @@ impl Stage {
             let url = format!("http://{}/v1/providers/{}", serving.http(), protocol.name);
             platforms.push((protocol, work(protocol, &url)?));
         }
-        let stage = Self { platforms, gateway, serving, stop };
+        let stage = Self { platforms, crm, gateway, serving, stop };
         stage.wait_until_up().await?;
         Ok(stage)
     }
@@ -241,6 +248,7 @@ impl Stage {
         for (_, simulation) in self.platforms {
             simulation.stop().await;
         }
+        self.crm.stop().await;
         Ok(())
     }
 }

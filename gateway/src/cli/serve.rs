@@ -180,6 +180,7 @@ fn warn_of_restart(old: &Config, new: &Config) {
         ("server.body_limit", was.body_limit != is.body_limit),
         ("server.connections", was.connections != is.connections),
         ("server.read_timeout", was.read_timeout != is.read_timeout),
+        ("server.crm_com", was.crm_com != is.crm_com),
         ("server.drain_timeout", was.drain_timeout != is.drain_timeout),
         ("store", old.store != new.store),
     ];

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use headgate_codecs::registry;
 
 use super::load::suggest;
 use super::problem::Problem;
-use super::{ApiKey, Config, ProviderConfig, Server, StoreConfig, connection, files};
+use super::{ApiKey, Config, CrmComFace, ProviderConfig, Server, StoreConfig, connection, files};
 
 /// Everything that is wrong with `config`, by setting.
 #[must_use]
@@ -23,6 +24,15 @@ pub fn check(config: &Config) -> Vec<Problem> {
     unique("provider", "name", config.providers.iter().map(|provider| provider.name.as_str()), &mut problems);
     for (index, config) in config.providers.iter().enumerate() {
         provider(&format!("provider[{index}]"), config, &mut problems);
+    }
+    if let Some(face) = &config.server.crm_com {
+        crm_com(face, config, &mut problems);
+    }
+    unique("pull", "name", config.pulls.iter().map(|pull| pull.name.as_str()), &mut problems);
+    for (index, pull) in config.pulls.iter().enumerate() {
+        for (path, text) in crate::pull::mistakes(pull, config) {
+            problems.push(Problem::error(below(&format!("pull[{index}]"), &path), text, ""));
+        }
     }
     problems
 }
@@ -47,6 +57,20 @@ fn server(server: &Server, keys: &[ApiKey], problems: &mut Vec<Problem>) {
     at_least_one("server.connections", server.connections, problems);
     if server.read_timeout.is_zero() {
         problems.push(Problem::error("server.read_timeout", "must be longer than nothing", "write it as in \"30s\""));
+    }
+}
+
+fn crm_com(face: &CrmComFace, config: &Config, problems: &mut Vec<Problem>) {
+    let known: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+    for (prefix, provider) in face.providers.all() {
+        if let Some(provider) = provider.filter(|provider| !known.contains(&provider.as_str())) {
+            let text = format!("there is no provider {provider:?}");
+            let path = format!("server.crm_com.providers.{prefix}");
+            problems.push(Problem::error(path, text, suggest(provider.as_str(), &known)));
+        }
+    }
+    if face.wait > Duration::from_mins(5) {
+        problems.push(Problem::error("server.crm_com.wait", "must be at most 5m", ""));
     }
 }
 

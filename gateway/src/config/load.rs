@@ -56,6 +56,7 @@ pub fn read(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<L
         store: reader.section(&mut root, "store"),
         keys: reader.list(&mut root, "key"),
         providers: reader.list(&mut root, "provider"),
+        pulls: reader.list(&mut root, "pull"),
     };
     for key in root.keys() {
         let problem = Problem::error(key, "there is no such section", suggest(key, &SECTIONS));
@@ -72,7 +73,7 @@ pub fn read(name: &str, text: &str, surroundings: &Surroundings<'_>) -> Result<L
 }
 
 /// The sections of the file, which are the fields of [`Config`].
-pub(super) const SECTIONS: [&str; 4] = ["server", "store", "key", "provider"];
+pub(super) const SECTIONS: [&str; 5] = ["server", "store", "key", "provider", "pull"];
 
 struct Reader<'a> {
     document: &'a Document,

@@ -21,6 +21,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use headgate_codecs::crm_com::envelope::UtcOffset;
+use headgate_codecs::crm_com::pull::settings::PullSettings;
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
 use headgate_core::text::ProviderName;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,9 @@ pub struct Config {
     /// The platforms.
     #[serde(rename = "provider")]
     pub providers: Vec<ProviderConfig>,
+    /// The CRMs whose pending requests are fetched.
+    #[serde(rename = "pull")]
+    pub pulls: Vec<PullConfig>,
 }
 
 /// Where requests come in.
@@ -67,6 +72,96 @@ pub struct Server {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
     pub drain_timeout: Duration,
+    /// Serve CRM.COM V4's calls for provisioning requests, too. Default: not served.
+    pub crm_com: Option<CrmComFace>,
+}
+
+/// CRM.COM V4's calls for provisioning requests, for portals that were written for them.
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CrmComFace {
+    /// Which provider serves the calls of which prefix. Those of a prefix that is not here are refused.
+    pub providers: CrmComProviders,
+    /// How long a call waits for an outcome: with `process_immediately`, of a PIN, of a sign-in. At most 5 min. Default
+    /// 10 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[schemars(with = "String")]
+    pub wait: Duration,
+    /// Without `process_immediately`, let requests wait (`process = "with_run"`) instead of sending them as soon as
+    /// they may go. Default false.
+    pub wait_for_run: bool,
+    /// The zone of the times in calls and answers, which carry none. Default `+00:00`.
+    pub utc_offset: UtcOffset,
+    /// What an `installed_item_identifier` names. Default `smartcard`.
+    pub installed_items: InstalledItems,
+}
+
+impl Default for CrmComFace {
+    fn default() -> Self {
+        Self {
+            providers: CrmComProviders::default(),
+            wait: Duration::from_secs(10),
+            wait_for_run: false,
+            utc_offset: UtcOffset::default(),
+            installed_items: InstalledItems::default(),
+        }
+    }
+}
+
+/// What an installed item is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InstalledItems {
+    /// A smartcard.
+    #[default]
+    Smartcard,
+    /// A set-top box.
+    Stb,
+}
+
+/// The provider that serves each prefix of CRM.COM's calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CrmComProviders {
+    /// `conax_sms_sas/...`
+    pub conax_sms_sas: Option<ProviderName>,
+    /// `conax_web_services/...`
+    pub conax_web_services: Option<ProviderName>,
+    /// `nagra_media_platform/...`
+    pub nagra_media_platform: Option<ProviderName>,
+    /// `nagravision/...`
+    pub nagravision: Option<ProviderName>,
+    /// `nds/...`
+    pub nds: Option<ProviderName>,
+    /// `perception/...`
+    pub perception: Option<ProviderName>,
+    /// `tucano/...`
+    pub tucano: Option<ProviderName>,
+    /// `vcas_omi_dvb/...`
+    pub vcas_omi_dvb: Option<ProviderName>,
+}
+
+impl CrmComProviders {
+    /// Every prefix, and its provider.
+    #[must_use]
+    pub const fn all(&self) -> [(&'static str, Option<&ProviderName>); 8] {
+        [
+            ("conax_sms_sas", self.conax_sms_sas.as_ref()),
+            ("conax_web_services", self.conax_web_services.as_ref()),
+            ("nagra_media_platform", self.nagra_media_platform.as_ref()),
+            ("nagravision", self.nagravision.as_ref()),
+            ("nds", self.nds.as_ref()),
+            ("perception", self.perception.as_ref()),
+            ("tucano", self.tucano.as_ref()),
+            ("vcas_omi_dvb", self.vcas_omi_dvb.as_ref()),
+        ]
+    }
+
+    /// The provider that serves a prefix.
+    #[must_use]
+    pub fn of(&self, prefix: &str) -> Option<&ProviderName> {
+        self.all().into_iter().find(|(known, _)| *known == prefix).and_then(|(_, provider)| provider)
+    }
 }
 
 impl Default for Server {
@@ -79,6 +174,7 @@ impl Default for Server {
             connections: 1024,
             read_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
+            crm_com: None,
         }
     }
 }
@@ -207,6 +303,26 @@ impl ProviderConfig {
             breaker: self.breaker.clone(),
         }
     }
+}
+
+/// One CRM whose pending requests are fetched: CRM.COM V4's calls for a Generic provider.
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PullConfig {
+    /// Its name, 1 to 32 characters. By it and the CRM's number a request is recognised when it comes again: do not
+    /// change it while requests are pending.
+    pub name: String,
+    /// The provider that carries the requests out.
+    pub to: ProviderName,
+    /// Whether anything is fetched. Default `effective`.
+    #[serde(default)]
+    pub state: ProviderState,
+    /// What is fetched, and what it becomes.
+    #[serde(default)]
+    pub settings: PullSettings,
+    /// How the CRM's Web API is reached: `url`, and what goes with it.
+    #[serde(default)]
+    pub connection: crate::drive::Connection,
 }
 
 /// An empty table, for protocols whose every setting has a default.

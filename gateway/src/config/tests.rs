@@ -76,6 +76,57 @@ connection = {}
 }
 
 #[test]
+fn mistakes_in_pulls_and_in_crm_com_s_calls_are_pointed_at() {
+    insta::assert_snapshot!(problems(
+        r#"
+[server.crm_com]
+providers = { nds = "gem" }
+wait = "10m"
+
+[[provider]]
+name = "gen"
+protocol = "generic"
+
+[[pull]]
+name = "a:b"
+to = "gem"
+[pull.settings]
+provider_identifier = { name = "G", id = "1" }
+
+[[pull]]
+name = "crm"
+to = "gen"
+settings = { provider_identifier = { name = "G" }, types = { DANCE = ["raw"] } }
+connection = { url = "ftp://crm.example" }
+
+[[pull]]
+name = "crm"
+to = "gen"
+settings = { provider_identifier = { name = "G" }, members = { subscriber = { shoe = "x" } } }
+connection = { url = "http://127.0.0.1:1" }
+
+[[pull]]
+name = "clear"
+to = "gen"
+settings = { provider_identifier = { name = "G" }, token = "T" }
+connection = { url = "http://crm.example" }
+"#
+    ), @r###"
+    headgate.toml:3:21: server.crm_com.providers.nds: there is no provider "gem" (did you mean `gen`?)
+    headgate.toml:4:8: server.crm_com.wait: must be at most 5m
+    headgate.toml:10:1: pull[0].connection.url: missing: give the platform's web service, as in "https://cas.example:8443/path"
+    headgate.toml:11:8: pull[0].name: must have 1 to 32 characters, and no colon
+    headgate.toml:12:6: pull[0].to: there is no provider "gem"; there are: gen
+    headgate.toml:14:1: pull[0].settings.provider_identifier: must have exactly one of name, id and alternative_code
+    headgate.toml:19:71: pull[1].settings.types.DANCE[0]: raw can not be made of a request of the CRM
+    headgate.toml:20:22: pull[1].connection.url: must begin with "http://" or "https://"
+    headgate.toml:23:8: pull[2].name: is the same as pull[1].name (every one needs its own)
+    headgate.toml:25:86: pull[2].settings.members.subscriber.shoe: is no field; there are first_name, last_name, login, password, pin, email, phone, language, region, address.street, address.postal_code, address.city, address.country and attributes.NAME
+    headgate.toml:32:22: pull[3].connection.url: the pull's `token` would go to another machine in clear: use "https://", or allow it with `allow_plain_credentials = true`
+    "###);
+}
+
+#[test]
 fn text_that_is_not_toml_is_pointed_at() {
     insta::assert_snapshot!(problems("[server]\nlisten = 127.0.0.1\n\n[[provider]\n"), @r###"
     headgate.toml:2:15: invalid float, expected nothing

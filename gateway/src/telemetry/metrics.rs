@@ -5,8 +5,10 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use headgate_codecs::crm_com::pull::{Event, Load};
 use headgate_core::command::CommandKind;
 use headgate_core::request::State;
+use jiff::Timestamp;
 use metrics::{Counter, Gauge, Histogram, Label, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -81,6 +83,22 @@ metrics_table! {
         "Times the platform asked for a pause.",
     NOISE "headgate_noise_total" Counter ["provider", "protocol"]
         "Messages from the platform that belong to no request or can not be read.",
+    PULLED "headgate_pull_requests_total" Counter ["pull", "provider"]
+        "Requests that were found pending at a CRM for the first time since the start.",
+    PULL_ANSWERS "headgate_pull_answers_total" Counter ["pull", "provider", "state"]
+        "Answers that a CRM took: accepted, rejected.",
+    PULL_NOT_TAKEN "headgate_pull_answers_not_taken_total" Counter ["pull", "provider"]
+        "Answers that a CRM did not take, or of which that is not known, each time they were posted.",
+    PULL_GIVEN_UP "headgate_pull_answers_given_up_total" Counter ["pull", "provider"]
+        "Answers that are not posted any more, because a CRM does not take them.",
+    PULL_FAILURES "headgate_pull_calls_failed_total" Counter ["pull", "provider"]
+        "Calls of a CRM that did not work.",
+    PULL_OLD "headgate_pull_old_total" Counter ["pull", "provider"]
+        "Requests that were not answered for nearly seven days, after which a CRM shows them no more.",
+    PULL_OPEN "headgate_pull_open" Gauge ["pull", "provider", "stage"]
+        "Requests of a CRM that are not answered, by stage: waiting for their turn, running, unknown (an operator decides), unanswered (ended, not posted yet).",
+    PULL_OLDEST "headgate_pull_oldest_age" Gauge ["pull", "provider"]
+        "For how many seconds the oldest request that is not answered is pending; alert well before 604800, seven days.",
 }
 
 /// Starts recording, for the whole program, and describes every metric. [`PrometheusHandle::render`] gives the page.
@@ -246,6 +264,70 @@ impl ProviderMetrics {
     }
 }
 
+/// One pull's metrics.
+pub struct PullMetrics {
+    labels: Vec<Label>,
+    found: Counter,
+    not_taken: Counter,
+    given_up: Counter,
+    failures: Counter,
+    old: Counter,
+    /// In the order of [`PullMetrics::load`].
+    open: [Gauge; 4],
+    oldest: Gauge,
+}
+
+impl PullMetrics {
+    /// The metrics of the pull `name`, whose requests go to `provider`.
+    #[must_use]
+    pub fn new(name: &str, provider: &str) -> Self {
+        let labels = vec![Label::new("pull", name.to_owned()), Label::new("provider", provider.to_owned())];
+        let counter = |metric: Metric| metrics::counter!(metric.name, labels.clone());
+        let open = ["waiting", "running", "unknown", "unanswered"].map(|stage| {
+            let mut labels = labels.clone();
+            labels.push(Label::from_static_parts("stage", stage));
+            metrics::gauge!(PULL_OPEN.name, labels)
+        });
+        Self {
+            found: counter(PULLED),
+            not_taken: counter(PULL_NOT_TAKEN),
+            given_up: counter(PULL_GIVEN_UP),
+            failures: counter(PULL_FAILURES),
+            old: counter(PULL_OLD),
+            open,
+            oldest: metrics::gauge!(PULL_OLDEST.name, labels.clone()),
+            labels,
+        }
+    }
+
+    /// Something happened.
+    pub fn note(&self, event: &Event) {
+        match event {
+            Event::Looked { new, .. } => self.found.increment(*new as u64),
+            Event::Answered { accepted, .. } => {
+                let mut labels = self.labels.clone();
+                labels.push(Label::from_static_parts("state", if *accepted { "accepted" } else { "rejected" }));
+                metrics::counter!(PULL_ANSWERS.name, labels).increment(1);
+            }
+            Event::NotTaken { .. } => self.not_taken.increment(1),
+            Event::GivenUp { .. } => self.given_up.increment(1),
+            Event::Old { .. } => self.old.increment(1),
+            Event::Down { .. } => self.failures.increment(1),
+            Event::Blind { .. } | Event::Up => {}
+        }
+    }
+
+    /// How it stands.
+    pub fn load(&self, load: Load, now: Timestamp) {
+        let stages = [load.waiting, load.running, load.unknown, load.unanswered];
+        for (gauge, count) in self.open.iter().zip(stages) {
+            gauge.set(count as f64);
+        }
+        let age = load.oldest.map_or(0.0, |oldest| now.duration_since(oldest).as_secs_f64());
+        self.oldest.set(age.max(0.0));
+    }
+}
+
 /// The page `docs/metrics.md`.
 #[must_use]
 pub fn page() -> String {
@@ -264,7 +346,7 @@ pub fn page() -> String {
     }
     out.push_str(
         "\nLabels: `provider` is its name in the configuration, `protocol` the protocol it speaks, `command` a command\n\
-         of the API, `state` a final state of a request. A series appears when it first has something to tell.\n",
+         of the API, `state` a final state of a request, `pull` a pull's name. A series appears when it first has something to tell.\n",
     );
     out
 }
@@ -310,6 +392,29 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("command=\"unpair\""), "a command that never came has a series:\n{text}");
+    }
+
+    #[test]
+    fn a_pull_is_counted_and_measured() {
+        let now: Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
+        let text = recorded(|| {
+            let pull = PullMetrics::new("crm", "alpha");
+            pull.note(&Event::Looked { pending: 9, new: 7, unreadable: 0 });
+            pull.note(&Event::Answered { number: "1".into(), accepted: false });
+            pull.note(&Event::GivenUp { number: "2".into() });
+            let oldest = Some("2026-01-15T11:00:00Z".parse().unwrap());
+            pull.load(Load { waiting: 3, running: 2, unknown: 1, unanswered: 0, oldest }, now);
+        });
+        let labels = r#"pull="crm",provider="alpha""#;
+        for line in [
+            format!("headgate_pull_requests_total{{{labels}}} 7"),
+            format!("headgate_pull_answers_total{{{labels},state=\"rejected\"}} 1"),
+            format!("headgate_pull_answers_given_up_total{{{labels}}} 1"),
+            format!("headgate_pull_open{{{labels},stage=\"unknown\"}} 1"),
+            format!("headgate_pull_oldest_age{{{labels}}} 3600"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod access;
 mod client;
+mod crm_com;
 mod double;
 mod events;
 mod idempotency;
