@@ -182,6 +182,8 @@ pub enum Source {
     Api,
     /// A person, with a utility.
     Utility,
+    /// A subscription that was put, acted on or reset: see [`crate::reconcile`].
+    Action,
 }
 
 /// Where a request stands.

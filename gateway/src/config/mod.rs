@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
+use headgate_core::reconcile::Strategy;
 use headgate_core::text::ProviderName;
 use serde::{Deserialize, Serialize};
 
@@ -187,6 +188,9 @@ pub struct ProviderConfig {
     /// When to leave it alone.
     #[serde(default)]
     pub breaker: BreakerPolicy,
+    /// How its subscriptions are kept in step.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// What the protocol needs to know; see its page under `docs/protocols`.
     #[serde(default = "no_settings")]
     pub settings: serde_json::Value,

@@ -81,6 +81,8 @@ metrics_table! {
         "Times the platform asked for a pause.",
     NOISE "headgate_noise_total" Counter ["provider", "protocol"]
         "Messages from the platform that belong to no request or can not be read.",
+    OUT_OF_SYNC "headgate_subscriptions_out_of_sync" Gauge ["provider", "reason"]
+        "Subscriptions whose platform is known not to hold what it should, by the reason; counted every few seconds.",
 }
 
 /// Starts recording, for the whole program, and describes every metric. [`PrometheusHandle::render`] gives the page.
@@ -107,6 +109,14 @@ fn describe() {
             Kind::Histogram => metrics::describe_histogram!(metric.name, Unit::Seconds, metric.help),
         }
     }
+}
+
+/// Sets how many subscriptions are out of step at a provider for a reason.
+pub fn out_of_sync(provider: &str, reason: &str, count: u64) {
+    let (provider, reason) = (provider.to_owned(), reason.to_owned());
+    // A gauge counts exactly up to 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    metrics::gauge!(OUT_OF_SYNC.name, "provider" => provider, "reason" => reason).set(count as f64);
 }
 
 /// One provider's metrics. Series are looked up once, so that recording is an atomic addition.
@@ -264,7 +274,7 @@ pub fn page() -> String {
     }
     out.push_str(
         "\nLabels: `provider` is its name in the configuration, `protocol` the protocol it speaks, `command` a command\n\
-         of the API, `state` a final state of a request. A series appears when it first has something to tell.\n",
+         of the API, `state` a final state of a request, `reason` why a subscription is out of step. A series appears when it first has something to tell.\n",
     );
     out
 }

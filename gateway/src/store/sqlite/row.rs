@@ -210,9 +210,10 @@ pub(super) const fn source_code(source: Source) -> i64 {
     match source {
         Source::Api => 0,
         Source::Utility => 1,
+        Source::Action => 2,
     }
 }
 
 fn source(code: i64) -> Option<Source> {
-    [Source::Api, Source::Utility].into_iter().find(|source| source_code(*source) == code)
+    [Source::Api, Source::Utility, Source::Action].into_iter().find(|source| source_code(*source) == code)
 }

@@ -1,0 +1,297 @@
+//! Subscriptions kept in step: one life at platforms of three styles, what goes wrong and how it is repaired, and the
+//! calls of the API.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use headgate::drive::Connection;
+use headgate::simulate::{self, Simulation};
+use headgate_codecs::registry::{self, Protocol, Stock};
+use headgate_core::platform::{Fault, Platform};
+use headgate_site::client::{Client, Reply};
+use headgate_site::running::Running;
+use headgate_site::web;
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// A gateway, and simulated platforms of three styles: over links, over HTTP, and one that fetches its work.
+struct Town {
+    running: Running,
+    links: Simulation,
+    calls: Simulation,
+    served: Simulation,
+}
+
+const LINKS: &str = "nagravision-smsgw";
+const CALLS: &str = "vcas-omi";
+const SERVED: &str = "generic";
+
+fn protocol(name: &str) -> Result<&'static Protocol> {
+    registry::find(name).context("a protocol of the registry")
+}
+
+/// A platform that holds what the demo's holds.
+fn platform(name: &str) -> Result<Box<dyn Platform>> {
+    let protocol = protocol(name)?;
+    let stock = Stock {
+        cards: protocol.demo.cards.iter().map(|card| (*card).to_owned()).collect(),
+        products: protocol.demo.services.iter().map(|(_, id)| (*id).to_owned()).collect(),
+    };
+    Ok((protocol.platform)(&toml::from_str(protocol.demo.settings)?, &stock)?)
+}
+
+impl Town {
+    /// Starts it. `more` goes into the table of the provider over links, and `sections` into the configuration.
+    async fn start(more: &str, sections: &str) -> Result<Self> {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let links = simulate::stream::listen(platform(LINKS)?, loopback, None).await?;
+        let calls = simulate::http::listen(platform(CALLS)?, loopback, None).await?;
+        let url = format!("http://{}", calls.address().context("it listens")?);
+        let table = |name: &str, connection: &str| -> Result<String> {
+            let demo = &protocol(name)?.demo;
+            let services: String = demo.services.iter().map(|(code, id)| format!("{code} = \"{id}\"\n")).collect();
+            Ok(format!(
+                "[[provider]]\nname = \"{name}\"\nprotocol = \"{name}\"\n{connection}\
+                 [provider.services]\n{services}[provider.settings]\n{}\n",
+                demo.settings
+            ))
+        };
+        let address = links.address().context("it listens")?;
+        let over_links = table(LINKS, &format!("{more}[provider.connection]\naddress = \"{address}\"\n"))?;
+        let over_calls = web::provider(protocol(CALLS)?, &url, protocol(CALLS)?.demo.settings);
+        let running = Running::start(&format!("{sections}{over_links}{over_calls}{}", table(SERVED, "")?)).await?;
+        let at = running.serving.http();
+        let connection: Connection = toml::from_str(&format!("url = \"http://{at}/v1/providers/{SERVED}\""))?;
+        let served = simulate::worker::start(platform(SERVED)?, &connection)?;
+        Ok(Self { running, links, calls, served })
+    }
+
+    const fn client(&self) -> &Client {
+        &self.running.client
+    }
+
+    fn platform(&self, name: &str) -> &Simulation {
+        match name {
+            LINKS => &self.links,
+            CALLS => &self.calls,
+            _ => &self.served,
+        }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Reply> {
+        let headers = [("content-type", "application/json"), ("prefer", "wait=20")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.client().call(method, &format!("/v1/subscriptions/{path}"), &headers, body).await
+    }
+
+    /// Makes a change, all of whose requests complete.
+    async fn change(&self, method: Method, path: &str, body: Value) -> Result<Value> {
+        let reply = self.call(method, path, &body).await?;
+        ensure!(reply.status.is_success(), "{path} {body}: {}", reply.json());
+        let changed = reply.json();
+        for request in changed["requests"].as_array().context("requests")? {
+            let id = request["id"].as_str().context("an id")?;
+            let shown = self.client().get(&format!("/v1/requests/{id}")).await?;
+            ensure!(request["state"] == "completed", "{path} {body}: {shown}");
+            ensure!(shown["source"] == "action", "{shown}");
+        }
+        ensure!(changed.get("not_made").is_none() && changed.get("left").is_none(), "{changed}");
+        Ok(changed)
+    }
+
+    async fn act(&self, name: &str, action: Value) -> Result<Value> {
+        self.change(Method::POST, &format!("{name}/actions"), action).await
+    }
+
+    async fn show(&self, name: &str) -> Result<Value> {
+        self.client().get(&format!("/v1/subscriptions/{name}")).await
+    }
+
+    /// The codes of the services that a card shows at a platform.
+    async fn shown(&self, provider: &str, card: &str) -> Result<BTreeSet<String>> {
+        let holdings = self.platform(provider).holdings().await?;
+        let Some(card) = holdings.cards.get(card).filter(|card| card.disabled.is_none()) else {
+            return Ok(BTreeSet::new());
+        };
+        let on = card.services.iter().filter(|(_, held)| !held.suspended);
+        let bare = |id: &str| id.trim_start_matches('0').to_owned();
+        let services = protocol(provider)?.demo.services;
+        let code = |id: &String| services.iter().find(|(_, known)| bare(known) == bare(id)).map(|(code, _)| *code);
+        on.map(|(id, _)| code(id).map(str::to_owned).with_context(|| format!("{provider} holds {id}"))).collect()
+    }
+
+    /// Checks that the platform shows these services on these cards, that Headgate knows it, and that there is
+    /// nothing left to send.
+    async fn check(&self, provider: &str, name: &str, cards: [(&str, &[&str]); 2]) -> Result<()> {
+        for (card, services) in cards {
+            let shown = self.shown(provider, card).await?;
+            ensure!(shown.iter().eq(services), "{provider}: {card} shows {shown:?}, not {services:?}");
+        }
+        let standing = self.show(name).await?;
+        ensure!(standing["platforms"][provider]["in_step"] == true, "{standing}");
+        let reset = self.change(Method::POST, &format!("{name}/reset"), Value::Null).await?;
+        ensure!(reset["requests"] == json!([]), "{provider}: {reset}");
+        let told = self.call(Method::GET, &format!("{name}/platform"), &Value::Null).await?.json();
+        let told = &told["platforms"][provider];
+        ensure!(told["differences"] == json!([]), "{provider}: {told}");
+        // Some platforms refuse to speak of a device that they hold nothing of.
+        let holds = cards.iter().any(|(_, services)| !services.is_empty());
+        ensure!(!holds || told.get("unanswered").is_none(), "{provider}: {told}");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_life_ends_at_every_platform_with_what_the_crm_wants() -> Result<()> {
+    let town = Town::start("", "").await?;
+    for provider in [LINKS, CALLS, SERVED] {
+        let [old, new, ..] = protocol(provider)?.demo.cards else { anyhow::bail!("{provider} has no two cards") };
+        let name = format!("LIFE-{provider}");
+        let joined = json!({ "provider": provider, "services": ["BASIC"], "smartcard": old });
+        let first = town.change(Method::PUT, &name, joined.clone()).await?;
+        ensure!(!first["requests"].as_array().context("requests")?.is_empty(), "{first}");
+        town.check(provider, &name, [(old, &["BASIC"]), (new, &[])]).await?;
+        let again = town.change(Method::PUT, &name, joined).await?;
+        ensure!(again["requests"] == json!([]), "the same again: {again}");
+
+        town.act(&name, json!({ "action": "add_service", "service": "SPORT" })).await?;
+        town.check(provider, &name, [(old, &["BASIC", "SPORT"]), (new, &[])]).await?;
+        town.act(&name, json!({ "action": "swap_installed_item", "serial": old, "replacement": new })).await?;
+        town.check(provider, &name, [(old, &[]), (new, &["BASIC", "SPORT"])]).await?;
+        town.act(&name, json!({ "action": "rest_subscription" })).await?;
+        town.check(provider, &name, [(old, &[]), (new, &[])]).await?;
+        town.act(&name, json!({ "action": "end_subscription_resting" })).await?;
+        town.check(provider, &name, [(old, &[]), (new, &["BASIC", "SPORT"])]).await?;
+        town.act(&name, json!({ "action": "swap_service", "service": "BASIC", "replacement": "FILM" })).await?;
+        town.check(provider, &name, [(old, &[]), (new, &["FILM", "SPORT"])]).await?;
+        let early = town.call(Method::DELETE, &name, &Value::Null).await?;
+        ensure!(early.json()["code"] == "still_held", "{}", early.json());
+        town.act(&name, json!({ "action": "terminate_subscription" })).await?;
+        town.check(provider, &name, [(old, &[]), (new, &[])]).await?;
+        let again = json!({ "action": "activate_subscription" });
+        let late = town.call(Method::POST, &format!("{name}/actions"), &again).await?;
+        ensure!(late.json()["code"] == "wrong_state", "{}", late.json());
+        let forgotten = town.call(Method::DELETE, &name, &Value::Null).await?;
+        ensure!(forgotten.status == StatusCode::NO_CONTENT, "{}", forgotten.json());
+        ensure!(town.show(&name).await?["code"] == "not_found");
+    }
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_puts_a_subscription_out_of_step_and_a_reset_repairs_it() -> Result<()> {
+    let town = Town::start("", "").await?;
+    let card = protocol(LINKS)?.demo.cards[0];
+    town.change(Method::PUT, "S1", json!({ "provider": LINKS, "services": ["BASIC"], "smartcard": card })).await?;
+    town.links.inject(Fault::UnknownCard).await?;
+    let added = town.call(Method::POST, "S1/actions", &json!({ "action": "add_service", "service": "SPORT" })).await?;
+    ensure!(added.json()["requests"][0]["state"] == "rejected", "{}", added.json());
+
+    let standing = town.show("S1").await?;
+    let platform = &standing["platforms"][LINKS];
+    ensure!(platform["in_step"] == false && platform["out_of_sync"]["reason"] == "rejected", "{standing}");
+    ensure!(platform["differences"][0]["difference"] == "service_missing", "{standing}");
+    let listed = town.client().get("/v1/subscriptions?out_of_sync=true").await?;
+    ensure!(listed["subscriptions"][0]["number"] == "S1", "{listed}");
+    let line = format!("headgate_subscriptions_out_of_sync{{provider=\"{LINKS}\",reason=\"rejected\"}} 1");
+    counted(town.client(), &line).await?;
+
+    let reset = town.change(Method::POST, "S1/reset", Value::Null).await?;
+    ensure!(reset["requests"].as_array().is_some_and(|requests| requests.len() == 1), "{reset}");
+    town.check(LINKS, "S1", [(card, &["BASIC", "SPORT"]), ("none", &[])]).await?;
+    let listed = town.client().get("/v1/subscriptions?out_of_sync=true").await?;
+    ensure!(listed["subscriptions"] == json!([]), "{listed}");
+    counted(town.client(), &line.replace("} 1", "} 0")).await?;
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+/// Waits for a line of the metrics.
+async fn counted(client: &Client, line: &str) -> Result<()> {
+    for _ in 0..300 {
+        let page = client.call(Method::GET, "/metrics", &[], "").await?.body;
+        if String::from_utf8_lossy(&page).lines().any(|found| found == line) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("the metrics never say {line}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_batch_model_waits_and_what_ends_by_itself_ends() -> Result<()> {
+    let town = Town::start("strategy = { model = \"batch\" }\n", "").await?;
+    let [card, other, ..] = protocol(LINKS)?.demo.cards else { anyhow::bail!("no two cards") };
+    let body = json!({ "provider": LINKS, "services": ["BASIC"], "smartcard": card });
+    let put = town.change(Method::PUT, "BATCH", body).await?;
+    ensure!(put["requests"] == json!([]) && put["awaits_run"] == json!([LINKS]), "{put}");
+    ensure!(town.show("BATCH").await?["platforms"][LINKS]["out_of_sync"]["reason"] == "awaits_run");
+    ensure!(town.shown(LINKS, card).await?.is_empty());
+    town.change(Method::POST, "BATCH/reset", Value::Null).await?;
+    town.check(LINKS, "BATCH", [(card, &["BASIC"]), (other, &[])]).await?;
+
+    // A rest that is over in a second, at a platform that is told at once.
+    let card = protocol(CALLS)?.demo.cards[0];
+    let body = json!({ "provider": CALLS, "services": ["BASIC"], "smartcard": card });
+    town.change(Method::PUT, "REST", body).await?;
+    let until = jiff::Timestamp::now() + Duration::from_secs(1);
+    town.act("REST", json!({ "action": "rest_subscription", "until": until })).await?;
+    for _ in 0..200 {
+        if !town.shown(CALLS, card).await?.is_empty() && town.show("REST").await?["state"] == "effective" {
+            town.running.gateway.stop(Duration::from_secs(5)).await?;
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("it rests on: {}", town.show("REST").await?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn problems_name_the_field_roles_are_checked_and_secrets_are_not_shown() -> Result<()> {
+    // The keys are the roles' names.
+    let keys = "[[key]]\nname = \"a crm\"\nrole = \"crm\"\n\
+        sha256 = \"9261ceef0b969e70ac20f1510f07a1e0d8db05f20c75161a2ef43b4eba27a7aa\"\n\
+        [[key]]\nname = \"a viewer\"\nrole = \"viewer\"\n\
+        sha256 = \"d35ca5051b82ffc326a3b0b6574a9a3161dee16b9478a199ee39cd803ce5b799\"\n";
+    let town = Town::start("", keys).await?;
+    let json = [("content-type", "application/json")];
+    let (crm, viewer) = (town.client().clone().with_key("crm"), town.client().clone().with_key("viewer"));
+    let put = async |client: &Client, body: Value| {
+        client.call(Method::PUT, "/v1/subscriptions/S1", &json, body.to_string()).await
+    };
+    for (body, status, code, field) in [
+        (json!({ "services": ["BASIC"] }), 422, "missing_field", "provider"),
+        (json!({ "provider": "nobody" }), 422, "unknown_provider", "provider"),
+        (json!({ "distributors": { "room": "nobody" } }), 422, "unknown_provider", "distributors/room"),
+        (json!({ "provider": LINKS, "state": "asleep" }), 400, "invalid_field", "state"),
+        (json!({ "provider": LINKS, "until": "2027-01-01T00:00:00Z" }), 422, "superfluous_field", "until"),
+    ] {
+        let reply = put(&crm, body.clone()).await?;
+        let problem = reply.json();
+        ensure!(reply.status.as_u16() == status, "{body}: {problem}");
+        ensure!(problem["code"] == code && problem["field"] == field, "{body}: {problem}");
+    }
+    ensure!(crm.get("/v1/subscriptions/S1").await?["code"] == "not_found");
+
+    let secret = json!({ "provider": LINKS, "subscriber": { "password": "hunter2" } });
+    ensure!(put(&viewer, secret.clone()).await?.status == StatusCode::FORBIDDEN);
+    ensure!(put(&crm, secret).await?.status == StatusCode::CREATED);
+    let update = json!({
+        "action": "update_subscriber", "subscriber": { "pin": "4711" }, "effective": { "after_days": 1 },
+    });
+    let path = "/v1/subscriptions/S1/actions";
+    ensure!(viewer.call(Method::POST, path, &json, update.to_string()).await?.status == StatusCode::FORBIDDEN);
+    let posted = crm.call(Method::POST, path, &json, update.to_string()).await?;
+    ensure!(posted.status == StatusCode::OK, "{}", posted.json());
+    let shown = viewer.get("/v1/subscriptions/S1").await?;
+    ensure!(shown["scheduled"][0]["action"]["action"] == "update_subscriber", "{shown}");
+    let text = shown.to_string();
+    ensure!(!text.contains("hunter2") && !text.contains("4711") && text.contains("***"), "{text}");
+    let wrong = viewer.get("/v1/subscriptions?limit=0").await?;
+    ensure!(wrong["field"] == "limit", "{wrong}");
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
