@@ -8,8 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use headgate::drive::Connection;
 use headgate::simulate::{self, Simulation};
+use headgate::store::subscriptions::{Planned, SubscriptionChange};
 use headgate_codecs::registry::{self, Protocol, Stock};
 use headgate_core::platform::{Fault, Platform};
+use headgate_core::subscription::SubscriptionBody;
+use headgate_core::text::{ProviderName, SubscriptionNumber};
 use headgate_site::client::{Client, Reply};
 use headgate_site::running::Running;
 use headgate_site::web;
@@ -292,6 +295,97 @@ async fn problems_name_the_field_roles_are_checked_and_secrets_are_not_shown() -
     ensure!(!text.contains("hunter2") && !text.contains("4711") && text.contains("***"), "{text}");
     let wrong = viewer.get("/v1/subscriptions?limit=0").await?;
     ensure!(wrong["field"] == "limit", "{wrong}");
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+/// Waits until a subscription is in step at a provider.
+async fn in_step(town: &Town, name: &str, provider: &str) -> Result<()> {
+    for _ in 0..300 {
+        if town.show(name).await?["platforms"][provider]["in_step"] == true {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("it is never in step: {}", town.show(name).await?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn actions_while_a_platform_is_off_are_planned_on_each_other_and_all_come_true() -> Result<()> {
+    let town = Town::start("", "").await?;
+    let [old, new, ..] = protocol(LINKS)?.demo.cards else { anyhow::bail!("no two cards") };
+    let switch = async |state: &str| {
+        let path = format!("/v1/providers/{LINKS}/state");
+        let body = json!({ "state": state }).to_string();
+        town.client().call(Method::PUT, &path, &[("content-type", "application/json")], body).await
+    };
+    ensure!(switch("not_effective").await?.status == StatusCode::OK);
+    let send = async |method: Method, path: &str, body: Value| -> Result<usize> {
+        let path = format!("/v1/subscriptions/{path}");
+        let headers = [("content-type", "application/json")];
+        let reply = town.client().call(method, &path, &headers, body.to_string()).await?;
+        ensure!(reply.status.is_success(), "{path}: {}", reply.json());
+        Ok(reply.json()["requests"].as_array().context("requests")?.len())
+    };
+    let mut made =
+        send(Method::PUT, "S1", json!({ "provider": LINKS, "services": ["BASIC"], "smartcard": old })).await?;
+    let wanted = json!({ "action": "add_service", "service": "SPORT" });
+    made += send(Method::POST, "S1/actions", wanted).await?;
+    made +=
+        send(Method::POST, "S1/actions", json!({ "action": "swap_installed_item", "serial": old, "replacement": new }))
+            .await?;
+    // What is on its way counts as done: a reset has nothing to add.
+    let reset = town.client().call(Method::POST, "/v1/subscriptions/S1/reset", &[], "").await?.json();
+    ensure!(reset["requests"] == json!([]), "{reset}");
+    let standing = town.show("S1").await?;
+    let platform = &standing["platforms"][LINKS];
+    ensure!(platform["in_step"] == false && platform["unfinished"] == made, "{made}: {standing}");
+    ensure!(town.shown(LINKS, old).await?.is_empty());
+
+    ensure!(switch("effective").await?.status == StatusCode::OK);
+    in_step(&town, "S1", LINKS).await?;
+    town.check(LINKS, "S1", [(old, &[]), (new, &["BASIC", "SPORT"])]).await?;
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_changes_at_once_end_in_step() -> Result<()> {
+    let town = Town::start("", "").await?;
+    let card = protocol(LINKS)?.demo.cards[0];
+    town.change(Method::PUT, "S1", json!({ "provider": LINKS, "services": ["BASIC"], "smartcard": card })).await?;
+    let changes = (0..40).map(|index| {
+        let services = [&["BASIC"][..], &["BASIC", "SPORT"], &["FILM"], &["FILM", "SPORT"]][index % 4];
+        let body = json!({ "provider": LINKS, "services": services, "smartcard": card });
+        let town = &town;
+        async move { town.call(Method::PUT, "S1", &body).await }
+    });
+    for reply in futures_util::future::join_all(changes).await {
+        let reply = reply?;
+        ensure!(reply.status == StatusCode::OK, "{}", reply.json());
+    }
+    in_step(&town, "S1", LINKS).await?;
+    let standing = town.show("S1").await?;
+    let services = standing["services"].as_array().context("services")?;
+    let on: BTreeSet<_> = services.iter().filter_map(|service| service["code"].as_str().map(str::to_owned)).collect();
+    ensure!(town.shown(LINKS, card).await? == on, "{standing}");
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_were_still_to_be_made_are_made() -> Result<()> {
+    let town = Town::start("", "").await?;
+    let card = protocol(LINKS)?.demo.cards[0];
+    // As a crash leaves it: what is wanted is stored, and no request was accepted yet.
+    let body: SubscriptionBody =
+        serde_json::from_value(json!({ "provider": LINKS, "services": ["BASIC"], "smartcard": card }))?;
+    let desired = body.subscription(SubscriptionNumber::new("S1")?, jiff::Timestamp::now())?;
+    let plan = Planned { provider: ProviderName::new(LINKS)?, seen: 0, out_of_sync: None, unplanned: true };
+    let want = SubscriptionChange::Want { desired: Box::new(desired), next_change: None, plans: vec![plan] };
+    ensure!(town.running.gateway.store().change_subscription(want).await?);
+    in_step(&town, "S1", LINKS).await?;
+    town.check(LINKS, "S1", [(card, &["BASIC"]), ("none", &[])]).await?;
     town.running.gateway.stop(Duration::from_secs(5)).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use headgate_core::dispatch::store::Finish;
 use headgate_core::failure::{Failure, Sent};
 use headgate_core::outcome::Verdict;
 use headgate_core::request::{Request, State};
-use headgate_core::subscription::{Authorised, Subscription};
+use headgate_core::subscription::Subscription;
 use headgate_core::text::{ProviderName, SubscriptionNumber};
 use jiff::Timestamp;
 use rusqlite::types::Value;
@@ -145,15 +145,14 @@ pub(super) fn ended(
     let Some(subscription) = subject.subscription.as_ref().filter(|_| !subject.command.is_query()) else {
         return Ok(());
     };
-    let mut found = match holding(conn, subscription.as_str(), &subject.provider) {
-        Ok(Some(found)) => found,
-        Ok(None) => return Ok(()),
-        Err(StoreError::Damaged(what)) => {
+    let Some(row) = holding_row(conn, subscription.as_str(), &subject.provider)? else { return Ok(()) };
+    let mut found = match row.understood() {
+        Ok(found) => found,
+        Err(error) => {
             // The outcome itself must be stored all the same.
-            tracing::error!(what, "what a platform is believed to hold can not be read; it is not kept up to date");
+            tracing::error!(%error, "what a platform is believed to hold is not kept up to date");
             return Ok(());
         }
-        Err(_) => return Err(rusqlite::Error::InvalidQuery),
     };
     let told = match request {
         Some(request) => Some(request.command.clone()),
@@ -198,28 +197,41 @@ fn load(conn: &Connection, number: &str) -> Result<Option<StoredSubscription>, S
     while let Some(row) = rows.next().map_err(failed)? {
         let provider: String = row.get(0).map_err(failed)?;
         let provider = ProviderName::new(&provider).map_err(|_| StoreError::Damaged("a provider's name".into()))?;
-        holdings.insert(provider, read_holding(row, 1)?);
+        holdings.insert(provider, HoldingRow::read(row, 1).map_err(failed)?.understood()?);
     }
     Ok(Some(StoredSubscription { desired, holdings }))
 }
 
 fn holding(conn: &Connection, number: &str, provider: &ProviderName) -> Result<Option<Holding>, StoreError> {
-    let sql = "SELECT revision, unplanned, authorised FROM holdings WHERE subscription = ?1 AND provider = ?2";
-    let mut select = conn.prepare_cached(sql).map_err(failed)?;
-    let mut rows = select.query([number, provider.as_str()]).map_err(failed)?;
-    rows.next().map_err(failed)?.map(|row| read_holding(row, 0)).transpose()
+    let row = holding_row(conn, number, provider).map_err(failed)?;
+    row.map(HoldingRow::understood).transpose()
 }
 
-fn read_holding(row: &Row<'_>, first: usize) -> Result<Holding, StoreError> {
-    let authorised: String = row.get(first + 2).map_err(failed)?;
-    let authorised: Authorised = serde_json::from_str(&authorised)
-        .map_err(|_| StoreError::Damaged("what a platform is believed to hold".into()))?;
-    Ok(Holding {
-        authorised,
-        revision: unsigned(row.get(first).map_err(failed)?),
-        unplanned: row.get(first + 1).map_err(failed)?,
-        pending: Vec::new(),
-    })
+fn holding_row(conn: &Connection, number: &str, provider: &ProviderName) -> rusqlite::Result<Option<HoldingRow>> {
+    let sql = "SELECT revision, unplanned, authorised FROM holdings WHERE subscription = ?1 AND provider = ?2";
+    let mut select = conn.prepare_cached(sql)?;
+    select.query_row([number, provider.as_str()], |row| HoldingRow::read(row, 0)).optional()
+}
+
+/// A row as it is, not yet understood.
+struct HoldingRow {
+    revision: i64,
+    unplanned: bool,
+    authorised: String,
+}
+
+impl HoldingRow {
+    /// Reads the columns from `first` on.
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        Ok(Self { revision: row.get(first)?, unplanned: row.get(first + 1)?, authorised: row.get(first + 2)? })
+    }
+
+    fn understood(self) -> Result<Holding, StoreError> {
+        let authorised = serde_json::from_str(&self.authorised)
+            .map_err(|_| StoreError::Damaged("what a platform is believed to hold".into()))?;
+        let (revision, unplanned) = (unsigned(self.revision), self.unplanned);
+        Ok(Holding { authorised, revision, unplanned, pending: Vec::new() })
+    }
 }
 
 fn want(conn: &Connection, desired: &Subscription, next_change: Option<Timestamp>) -> Result<(), StoreError> {
