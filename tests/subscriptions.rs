@@ -20,11 +20,13 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A gateway, and simulated platforms of four styles: over links, over HTTP, over files, and one that fetches its work.
+/// A gateway, and simulated platforms of four styles: over links, over HTTP (devices, accounts),
+/// over files, and one that fetches its work.
 struct Town {
     running: Running,
     links: Simulation,
     calls: Simulation,
+    accounts: Simulation,
     files: Simulation,
     served: Simulation,
     _home: TempDir,
@@ -32,6 +34,7 @@ struct Town {
 
 const LINKS: &str = "nagravision-smsgw";
 const CALLS: &str = "vcas-omi";
+const ACCOUNTS: &str = "nagra-medialive";
 const FILES: &str = "conax-sms";
 const SERVED: &str = "generic";
 
@@ -67,7 +70,7 @@ impl Town {
         let calls = simulate::http::listen(platform(CALLS)?, loopback, None).await?;
         let home = tempfile::tempdir()?;
         let files = simulate::files::serve(platform(FILES)?, home.path()).await?;
-        let url = format!("http://{}", calls.address().context("it listens")?);
+        let accounts = simulate::http::listen(platform(ACCOUNTS)?, loopback, None).await?;
         let table = |name: &str, connection: &str| -> Result<String> {
             let protocol = protocol(name)?;
             let services: String =
@@ -80,7 +83,11 @@ impl Town {
         };
         let address = links.address().context("it listens")?;
         let over_links = table(LINKS, &format!("{more}[provider.connection]\naddress = \"{address}\"\n"))?;
-        let over_calls = web::provider(protocol(CALLS)?, &url, protocol(CALLS)?.demo.settings);
+        let over_http = |name: &str, simulation: &Simulation| -> Result<String> {
+            let url = format!("http://{}", simulation.address().context("it listens")?);
+            Ok(web::provider(protocol(name)?, &url, protocol(name)?.demo.settings))
+        };
+        let over_calls = over_http(CALLS, &calls)? + &over_http(ACCOUNTS, &accounts)?;
         let directory = home.path().display();
         let over_files = table(FILES, &format!("[provider.connection]\ndirectory = \"{directory}\"\n"))?;
         let others = format!("{over_calls}{over_files}{}", table(SERVED, "")?);
@@ -88,7 +95,7 @@ impl Town {
         let at = running.serving.http();
         let connection: Connection = toml::from_str(&format!("url = \"http://{at}/v1/providers/{SERVED}\""))?;
         let served = simulate::worker::start(platform(SERVED)?, &connection)?;
-        Ok(Self { running, links, calls, files, served, _home: home })
+        Ok(Self { running, links, calls, accounts, files, served, _home: home })
     }
 
     const fn client(&self) -> &Client {
@@ -99,6 +106,7 @@ impl Town {
         match name {
             LINKS => &self.links,
             CALLS => &self.calls,
+            ACCOUNTS => &self.accounts,
             FILES => &self.files,
             _ => &self.served,
         }
@@ -407,6 +415,49 @@ async fn requests_that_were_still_to_be_made_are_made() -> Result<()> {
     ensure!(town.running.gateway.store().change_subscription(want).await?);
     in_step(&town, "S1", LINKS).await?;
     town.check(LINKS, "S1", [(card, &["BASIC"]), ("none", &[])]).await?;
+    town.running.gateway.stop(Duration::from_secs(5)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_life_of_an_account_with_a_box() -> Result<()> {
+    let town = Town::start("", "").await?;
+    let [old, new, ..] = protocol(ACCOUNTS)?.demo.cards else { anyhow::bail!("no two boxes") };
+    let end = "2030-12-31T23:59:59Z";
+    let check = async |step: &str, devices: &[&str], services: &[&str]| -> Result<()> {
+        let holdings = town.accounts.holdings().await?;
+        let account = holdings.accounts.get("OTT").cloned().unwrap_or_default();
+        ensure!(account.devices.iter().eq(devices), "{step}: {account:?}");
+        let on_account = account.services.iter().filter(|(_, held)| !held.suspended).map(|(id, _)| id.as_str());
+        let cards = holdings.cards.values().flat_map(|card| &card.services);
+        let on_boxes = cards.filter(|(_, held)| !held.suspended).map(|(id, _)| id.as_str());
+        let shown: BTreeSet<_> = on_account.chain(on_boxes).map(|id| id.trim_start_matches("P-").to_owned()).collect();
+        ensure!(shown.iter().eq(services), "{step}: {shown:?} {holdings:?}");
+        let standing = town.show("OTT").await?;
+        ensure!(standing["platforms"][ACCOUNTS]["in_step"] == true, "{step}: {standing}");
+        let reset = town.change(Method::POST, "OTT/reset", Value::Null).await?;
+        ensure!(reset["requests"] == json!([]), "{step}: {reset}");
+        Ok(())
+    };
+    let subscriber = json!({ "email": "ann@example.test", "password": "open-sesame-1" });
+    let joined = json!({
+        "provider": ACCOUNTS, "stb": old, "subscriber": subscriber,
+        "services": [{ "code": "BASIC", "end": end }],
+    });
+    town.change(Method::PUT, "OTT", joined).await?;
+    check("joined", &[old], &["BASIC"]).await?;
+    town.act("OTT", json!({ "action": "add_service", "service": { "code": "SPORT", "end": end } })).await?;
+    check("added", &[old], &["BASIC", "SPORT"]).await?;
+    town.act("OTT", json!({ "action": "swap_installed_item", "serial": old, "replacement": new })).await?;
+    check("swapped", &[new], &["BASIC", "SPORT"]).await?;
+    town.act("OTT", json!({ "action": "rest_subscription" })).await?;
+    check("rests", &[new], &[]).await?;
+    town.act("OTT", json!({ "action": "end_subscription_resting" })).await?;
+    check("resumed", &[new], &["BASIC", "SPORT"]).await?;
+    town.act("OTT", json!({ "action": "swap_service", "service": "BASIC", "replacement": "FILM" })).await?;
+    check("service swapped", &[new], &["FILM", "SPORT"]).await?;
+    town.act("OTT", json!({ "action": "terminate_subscription" })).await?;
+    check("terminated", &[], &[]).await?;
     town.running.gateway.stop(Duration::from_secs(5)).await?;
     Ok(())
 }
