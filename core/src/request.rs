@@ -184,6 +184,8 @@ pub enum Source {
     Utility,
     /// A CRM, whose pending requests were fetched.
     Pull,
+    /// A subscription that was put, acted on or reset: see [`crate::reconcile`].
+    Action,
 }
 
 /// Where a request stands.

@@ -2,6 +2,7 @@
 //! the command line use.
 
 mod errors;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,11 +13,11 @@ use bytes::Bytes;
 use headgate_codecs::registry::{self, Protocol, Transport};
 use headgate_core::adapter::Rules;
 use headgate_core::body::{Refusal, RequestBody};
-use headgate_core::capabilities::Capabilities;
 use headgate_core::dispatch::BreakerState;
 use headgate_core::dispatch::store::Finish;
 use headgate_core::engine::Engine;
 use headgate_core::http::{HttpAnswer, HttpReply, HttpRequest};
+use headgate_core::reconcile::Terms;
 use headgate_core::request::{Body, Idempotency, Request, RequestId, Source, State};
 use headgate_core::text::ProviderName;
 use serde::Serialize;
@@ -25,12 +26,14 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub use self::errors::{AcceptError, ActionError, CallError, StartError};
+pub use self::status::{Health, ProviderStatus};
 use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig, ProviderState};
 use crate::drive::ConnectionError;
 use crate::pull::{self, Pulls};
 use crate::runner::{self, Message, Offer, Parts, Reply, RunnerStatus};
 use crate::store::{self, Store, StoreError, StoredRequest};
+use crate::subscriptions::{Turns, caretaker};
 use crate::telemetry::metrics::ProviderMetrics;
 
 /// A running gateway. Clones share it.
@@ -47,6 +50,8 @@ struct Inner {
     providers: RwLock<BTreeMap<ProviderName, Arc<Running>>>,
     pulls: Pulls,
     stopping: AtomicBool,
+    /// Changes of one subscription follow each other.
+    turns: Turns,
     /// Starts, reloads and stops follow each other.
     changing: tokio::sync::Mutex<()>,
 }
@@ -63,7 +68,7 @@ impl WeakGateway {
 }
 
 /// A provider whose task runs.
-struct Running {
+pub(crate) struct Running {
     config: ProviderConfig,
     protocol: &'static Protocol,
     rules: Arc<dyn Rules>,
@@ -90,6 +95,7 @@ impl Gateway {
             providers: RwLock::default(),
             pulls: Pulls::default(),
             stopping: AtomicBool::new(false),
+            turns: Turns::default(),
             changing: tokio::sync::Mutex::default(),
         };
         inner.refuse_orphans(config).await?;
@@ -99,6 +105,7 @@ impl Gateway {
         }
         let gateway = Self { inner: Arc::new(inner) };
         gateway.run_pulls(config).await?;
+        caretaker::start(&gateway);
         Ok(gateway)
     }
 
@@ -249,6 +256,27 @@ impl Gateway {
         provider.inbox.send(message).await.map_err(|_| ActionError::Stopping)
     }
 
+    /// A provider whose task runs.
+    pub(crate) fn running(&self, name: &ProviderName) -> Option<Arc<Running>> {
+        self.inner.running(name)
+    }
+
+    /// What orders the changes of subscriptions.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
+    }
+
+    /// The same gateway, for a task that must not keep it.
+    pub(crate) fn downgrade(&self) -> impl Fn() -> Option<Self> + Send + use<> {
+        let inner = Arc::downgrade(&self.inner);
+        move || inner.upgrade().map(|inner| Self { inner })
+    }
+
+    /// What says that there is no such provider, and which there are.
+    pub(crate) fn unknown_provider(&self, name: &ProviderName) -> Refusal {
+        self.inner.unknown(name)
+    }
+
     /// The store, for reading.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -368,6 +396,16 @@ async fn drain_all(providers: Vec<Arc<Running>>, limit: Duration) {
 }
 
 impl Running {
+    /// On which terms its platform is told of subscriptions.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        Terms {
+            provider: &self.config.name,
+            capabilities: self.rules.capabilities(),
+            services: &self.config.services,
+            strategy: &self.config.strategy,
+        }
+    }
+
     /// The request that a body makes, if this provider can do what it asks for.
     fn check(&self, id: RequestId, body: &RequestBody) -> Result<Request, Refusal> {
         let request = Request::new(id, body, body.command()?);
@@ -490,45 +528,4 @@ pub enum Resolution {
     Completed,
     /// It did not, and will not be asked again.
     Failed,
-}
-
-/// A provider as it stands.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-#[schemars(rename = "Provider")]
-pub struct ProviderStatus {
-    /// Its name.
-    pub name: ProviderName,
-    /// Its protocol.
-    pub protocol: &'static str,
-    /// What of the protocol's wire form is not confirmed by a public source; empty: all is.
-    pub unconfirmed: &'static str,
-    /// Whether anything is sent to it.
-    pub state: ProviderState,
-    /// Whether it can be reached.
-    pub health: Health,
-    /// Links that are up.
-    pub links_up: usize,
-    /// Requests accepted and not sent.
-    pub waiting: usize,
-    /// Requests sent and not answered.
-    pub in_flight: usize,
-    /// The breaker: `closed`, `open`, `half_open`.
-    pub breaker: &'static str,
-    /// Why it is not healthy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<String>,
-    /// What it can do.
-    pub capabilities: Capabilities,
-}
-
-/// Whether a provider can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// A link is up and the breaker is closed.
-    Up,
-    /// A link is up, but it fails, or the platform asked for a pause.
-    Degraded,
-    /// No link is up.
-    Down,
 }

@@ -3,6 +3,7 @@
 //!
 //! [`gateway::Gateway`] is the whole, started from a [`config::Config`]. Around it: [`api`] (HTTP and
 //! NDJSON in), [`drive`] (effects carried out), [`store`] (what is acknowledged is durable),
+//! [`subscriptions`] (what a CRM wants, kept in step with the platforms),
 //! [`simulate`] (platforms to speak with), [`telemetry`] (logs, metrics), [`cli`] (the program).
 
 pub mod api;
@@ -16,4 +17,5 @@ mod pull;
 mod runner;
 pub mod simulate;
 pub mod store;
+pub mod subscriptions;
 pub mod telemetry;

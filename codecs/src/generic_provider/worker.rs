@@ -288,8 +288,19 @@ impl Worker {
                 .map(|device| device.serial_number.clone())
         };
         if let (Some(old), Some(new)) = (cards(&work.devices), cards(&work.new_devices)) {
-            let services = std::mem::take(&mut self.card(&old)?.services);
-            self.card(&new)?.services.extend(services);
+            let card = self.card(&old)?;
+            let (services, stbs) = (std::mem::take(&mut card.services), std::mem::take(&mut card.stbs));
+            let card = self.card(&new)?;
+            card.services.extend(services);
+            card.stbs.extend(stbs);
+        }
+        // The registration goes along.
+        for (old, new) in work.devices.iter().zip(&work.new_devices) {
+            for account in self.holdings.accounts.values_mut() {
+                if account.devices.remove(old.serial_number.as_str()) {
+                    account.devices.insert(new.serial_number.as_str().to_owned());
+                }
+            }
         }
         Ok(())
     }
@@ -350,16 +361,17 @@ impl Worker {
     fn devices(&self, work: &Work) -> Answer {
         let of_device = |serial: &Serial| {
             let card = self.holdings.cards.get(serial.as_str());
-            let owner = self.holdings.accounts.iter().find(|(_, account)| account.devices.contains(serial.as_str()));
-            KnownDevice {
+            // A card in stock that no account has is not registered.
+            let owner = self.holdings.accounts.iter().find(|(_, account)| account.devices.contains(serial.as_str()))?;
+            Some(KnownDevice {
                 serial: serial.clone(),
                 enabled: card.map(|card| card.disabled.is_none()),
-                account: owner.and_then(|(name, _)| AccountNumber::new(name).ok()),
+                account: AccountNumber::new(owner.0).ok(),
                 paired: card.map(|card| serials(&card.stbs)).unwrap_or_default(),
                 attributes: BTreeMap::new(),
-            }
+            })
         };
-        Answer::Devices(Self::serials(work).map(of_device).collect())
+        Answer::Devices(Self::serials(work).filter_map(of_device).collect())
     }
 
     fn known_subscriber(&mut self, work: &Work) -> Result<Answer, Refused> {

@@ -2,16 +2,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headgate_core::body::RequestBody;
 use headgate_core::http::{HttpAnswer, HttpRequest};
 use headgate_core::request::RequestId;
-use headgate_core::text::ProviderName;
+use headgate_core::text::{ProviderName, SubscriptionNumber};
 
 use crate::config::ProviderState;
 use crate::gateway::{AcceptError, Accepted, ActionError, CallError, Gateway, Origin, ProviderStatus, Resolution};
 use crate::store::Store;
+use crate::subscriptions::{Changed, Standing, SubscriptionError, Told, Wish};
 
 /// A gateway, as the API sees it. Each method is the one of the same name of [`Gateway`].
 pub trait Front: Clone + Send + Sync + 'static {
@@ -49,6 +51,32 @@ pub trait Front: Clone + Send + Sync + 'static {
         request: HttpRequest,
     ) -> impl Future<Output = Result<HttpAnswer, CallError>> + Send;
 
+    /// See [`Gateway::change_subscription`].
+    fn change_subscription(
+        &self,
+        number: &SubscriptionNumber,
+        wish: &Wish,
+    ) -> impl Future<Output = Result<Changed, SubscriptionError>> + Send;
+
+    /// See [`Gateway::subscription`].
+    fn subscription(
+        &self,
+        number: &SubscriptionNumber,
+    ) -> impl Future<Output = Result<Standing, SubscriptionError>> + Send;
+
+    /// See [`Gateway::forget_subscription`].
+    fn forget_subscription(
+        &self,
+        number: &SubscriptionNumber,
+    ) -> impl Future<Output = Result<(), SubscriptionError>> + Send;
+
+    /// See [`Gateway::ask_platforms`].
+    fn ask_platforms(
+        &self,
+        number: &SubscriptionNumber,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Vec<Told>, SubscriptionError>> + Send;
+
     /// See [`Gateway::store`].
     fn store(&self) -> &Arc<dyn Store>;
 }
@@ -80,6 +108,26 @@ impl Front for Gateway {
 
     async fn call(&self, name: &ProviderName, request: HttpRequest) -> Result<HttpAnswer, CallError> {
         Self::call(self, name, request).await
+    }
+
+    async fn change_subscription(
+        &self,
+        number: &SubscriptionNumber,
+        wish: &Wish,
+    ) -> Result<Changed, SubscriptionError> {
+        Self::change_subscription(self, number, wish).await
+    }
+
+    async fn subscription(&self, number: &SubscriptionNumber) -> Result<Standing, SubscriptionError> {
+        Self::subscription(self, number).await
+    }
+
+    async fn forget_subscription(&self, number: &SubscriptionNumber) -> Result<(), SubscriptionError> {
+        Self::forget_subscription(self, number).await
+    }
+
+    async fn ask_platforms(&self, number: &SubscriptionNumber, wait: Duration) -> Result<Vec<Told>, SubscriptionError> {
+        Self::ask_platforms(self, number, wait).await
     }
 
     fn store(&self) -> &Arc<dyn Store> {

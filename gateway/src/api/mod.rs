@@ -18,6 +18,7 @@ mod problem;
 mod providers;
 mod requests;
 mod stream;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -304,6 +305,14 @@ fn routes<F: Front>() -> Vec<(&'static str, MethodRouter<Shared<F>>)> {
         ("/v1/requests/{id}/retry", post(requests::retry::<F>)),
         ("/v1/requests/{id}/cancel", post(requests::cancel::<F>)),
         ("/v1/requests/{id}/resolve", post(requests::resolve::<F>)),
+        ("/v1/subscriptions", get(subscriptions::list::<F>)),
+        (
+            "/v1/subscriptions/{number}",
+            put(subscriptions::put::<F>).get(subscriptions::show::<F>).delete(subscriptions::forget::<F>),
+        ),
+        ("/v1/subscriptions/{number}/actions", post(subscriptions::act::<F>)),
+        ("/v1/subscriptions/{number}/reset", post(subscriptions::reset::<F>)),
+        ("/v1/subscriptions/{number}/platform", get(subscriptions::platform::<F>)),
         ("/v1/providers", get(providers::list::<F>)),
         ("/v1/providers/{name}", get(providers::show::<F>)),
         ("/v1/providers/{name}/state", put(providers::set_state::<F>)),

@@ -1,6 +1,8 @@
 //! `/openapi.json`: the API described in OpenAPI 3.1. Schemas come from the types that are read and written, so
 //! there is one source; the golden file beside this one shows every change of the contract in review.
 
+mod subscriptions;
+
 use std::sync::LazyLock;
 
 use axum::http::header::CONTENT_TYPE;
@@ -74,6 +76,7 @@ impl Description {
     fn document(mut self) -> Value {
         self.requests();
         self.one_request();
+        self.subscriptions();
         self.providers();
         self.one_provider();
         self.workers();

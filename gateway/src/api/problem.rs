@@ -109,7 +109,25 @@ pub(super) struct Document<'a> {
     field: Option<&'a str>,
 }
 
+/// A problem within an answer.
+#[derive(Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PartProblem")]
+pub(super) struct Owned {
+    /// Short and stable, for programs.
+    code: &'static str,
+    /// What is wrong, and what would be right.
+    detail: String,
+    /// The field at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<Cow<'static, str>>,
+}
+
 impl Problem {
+    /// The same, within an answer.
+    pub(super) fn owned(self) -> Owned {
+        Owned { code: self.code, detail: self.detail, field: self.field }
+    }
+
     /// A problem of this kind.
     pub(super) fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
         Self { kind, code, detail: detail.into(), field: None, retry_after: None }
@@ -263,6 +281,6 @@ impl From<PathRejection> for Problem {
     }
 }
 
-fn stopping() -> Problem {
+pub(super) fn stopping() -> Problem {
     Problem::new(Kind::Unavailable, "stopping", "the gateway is stopping").retry_after(Duration::from_secs(5))
 }

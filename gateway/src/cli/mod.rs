@@ -22,6 +22,7 @@ mod send;
 mod serve;
 mod settings;
 mod simulate;
+mod subscriptions;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Send(send::Send),
     Requests(requests::Requests),
+    Subscriptions(subscriptions::Subscriptions),
     Providers(providers::Providers),
     Decode(decode::Decode),
     Encode(encode::Encode),
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(simulate) => on_all_cores(simulate.run()),
         Command::Send(send) => block_on(send.run()),
         Command::Requests(requests) => block_on(requests.run()),
+        Command::Subscriptions(subscriptions) => block_on(subscriptions.run()),
         Command::Providers(providers) => block_on(providers.run()),
         Command::Decode(decode) => decode.run(),
         Command::Encode(encode) => encode.run(),

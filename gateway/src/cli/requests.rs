@@ -51,7 +51,7 @@ struct Filter {
     /// With this command, as in activate_services.
     #[arg(long, value_parser = command)]
     command: Option<CommandKind>,
-    /// Made by this: api, utility.
+    /// Made by this: api, utility, action.
     #[arg(long)]
     source: Option<String>,
     /// With this reference of the CRM.
@@ -253,7 +253,7 @@ const ORDER: [&str; 22] = [
 ];
 
 /// A JSON object, one member a line, objects within it further in.
-fn describe(value: &Value, depth: usize) -> String {
+pub(super) fn describe(value: &Value, depth: usize) -> String {
     let mut members: Vec<_> = value.as_object().into_iter().flatten().collect();
     members.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()));
     let mut out = String::new();

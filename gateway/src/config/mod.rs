@@ -24,6 +24,7 @@ use std::time::Duration;
 use headgate_codecs::crm_com::envelope::UtcOffset;
 use headgate_codecs::crm_com::pull::settings::PullSettings;
 use headgate_core::provider::{BreakerPolicy, Limits, Provider, RetryPolicy, ServiceMap};
+use headgate_core::reconcile::Strategy;
 use headgate_core::text::ProviderName;
 use serde::{Deserialize, Serialize};
 
@@ -283,6 +284,9 @@ pub struct ProviderConfig {
     /// When to leave it alone.
     #[serde(default)]
     pub breaker: BreakerPolicy,
+    /// How its subscriptions are kept in step.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// What the protocol needs to know; see its page under `docs/protocols`.
     #[serde(default = "no_settings")]
     pub settings: serde_json::Value,

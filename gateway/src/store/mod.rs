@@ -15,11 +15,15 @@ use headgate_core::text::{PlatformReference, ProviderName, Reference, Subscripti
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
+use self::subscriptions::{
+    OutOfSyncCount, StoredSubscription, SubscriptionChange, SubscriptionFilter, SubscriptionListing, SubscriptionPage,
+};
 use crate::config::StoreConfig;
 
 #[cfg(test)]
 mod conformance;
 pub mod sqlite;
+pub mod subscriptions;
 
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -92,6 +96,31 @@ pub trait Store: Send + Sync + 'static {
 
     /// State changes from now on. A receiver that lags asks [`Store::changes`] for what it missed.
     fn subscribe(&self) -> broadcast::Receiver<StateChange>;
+
+    /// One subscription, with what the platforms are believed to hold of it and what is on its way, as of one moment.
+    fn subscription(&self, number: SubscriptionNumber)
+    -> BoxFuture<'_, Result<Option<StoredSubscription>, StoreError>>;
+
+    /// Subscriptions by number, one page; without what is on its way.
+    fn subscriptions(
+        &self,
+        filter: SubscriptionFilter,
+        page: SubscriptionPage,
+    ) -> BoxFuture<'_, Result<SubscriptionListing, StoreError>>;
+
+    /// Changes a subscription, durably; false: nothing was changed, because it is not as the change expects any more.
+    fn change_subscription(&self, change: SubscriptionChange) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Subscriptions that something is to be done about: they change by themselves by `now`, or their requests are
+    /// still to be made. At most `limit`.
+    fn due_subscriptions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<SubscriptionNumber>, StoreError>>;
+
+    /// How many subscriptions are out of step, by provider and reason.
+    fn out_of_sync(&self) -> BoxFuture<'_, Result<Vec<OutOfSyncCount>, StoreError>>;
 
     /// Waits until everything handed over is on disk, then closes the store.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -99,6 +99,8 @@ metrics_table! {
         "Requests of a CRM that are not answered, by stage: waiting for their turn, running, unknown (an operator decides), unanswered (ended, not posted yet).",
     PULL_OLDEST "headgate_pull_oldest_age" Gauge ["pull", "provider"]
         "For how many seconds the oldest request that is not answered is pending; alert well before 604800, seven days.",
+    OUT_OF_SYNC "headgate_subscriptions_out_of_sync" Gauge ["provider", "reason"]
+        "Subscriptions whose platform is known not to hold what it should, by the reason; counted every few seconds.",
 }
 
 /// Starts recording, for the whole program, and describes every metric. [`PrometheusHandle::render`] gives the page.
@@ -125,6 +127,14 @@ fn describe() {
             Kind::Histogram => metrics::describe_histogram!(metric.name, Unit::Seconds, metric.help),
         }
     }
+}
+
+/// Sets how many subscriptions are out of step at a provider for a reason.
+pub fn out_of_sync(provider: &str, reason: &str, count: u64) {
+    let (provider, reason) = (provider.to_owned(), reason.to_owned());
+    // A gauge counts exactly up to 2^53.
+    #[allow(clippy::cast_precision_loss)]
+    metrics::gauge!(OUT_OF_SYNC.name, "provider" => provider, "reason" => reason).set(count as f64);
 }
 
 /// One provider's metrics. Series are looked up once, so that recording is an atomic addition.
@@ -346,7 +356,8 @@ pub fn page() -> String {
     }
     out.push_str(
         "\nLabels: `provider` is its name in the configuration, `protocol` the protocol it speaks, `command` a command\n\
-         of the API, `state` a final state of a request, `pull` a pull's name. A series appears when it first has something to tell.\n",
+         of the API, `state` a final state of a request, `pull` a pull's name, `reason` why a subscription is out of step. A series appears when \
+         it first has something to tell.\n",
     );
     out
 }

@@ -39,6 +39,20 @@ fn answers(what: &str) -> (u16, Value) {
         what if what.starts_with("GET /v1/requests?") => (200, json!({"requests": [request("unknown")]})),
         what if what.starts_with(&format!("GET /v1/requests/{ID}")) => (200, request("unknown")),
         what if what.starts_with(&format!("POST /v1/requests/{ID}/")) => (200, request("waiting")),
+        "GET /v1/subscriptions?limit=50&out_of_sync=true" => {
+            let mark = json!({"alpha": {"since": "2026-01-01T00:00:00Z", "reason": "rejected", "code": "E7"}});
+            let one = json!({"number": "S-1", "state": "effective", "created": "2026-01-01T00:00:00Z",
+                "providers": ["alpha"], "out_of_sync": mark});
+            (200, json!({"subscriptions": [one], "next": "S-1"}))
+        }
+        "PUT /v1/subscriptions/S-1" | "POST /v1/subscriptions/S-1/reset" => {
+            (200, json!({"number": "S-1", "state": "effective", "requests": [request("completed")]}))
+        }
+        "POST /v1/subscriptions/S-1/actions" => (200, json!({"requests": [request("rejected")]})),
+        "GET /v1/subscriptions/S-1/platform" => {
+            (200, json!({"platforms": {"alpha": {"asked": 1, "differences": [{"difference": "account_missing"}]}}}))
+        }
+        "DELETE /v1/subscriptions/S-1" => (204, Value::Null),
         "GET /v1/providers/secret" => (401, json!({"title": "An API key is needed", "status": 401})),
         _ => (404, json!({"title": "Not found", "detail": "there is no such thing", "status": 404})),
     }
@@ -244,4 +258,28 @@ fn a_conversation_that_breaks_off_says_which_lines_have_no_answer() {
     assert!(ran.err.contains("1 lines have no answer (2)") && ran.err.contains("--idempotency-key"), "{ran:#?}");
     let missing = headgate(&["send", "/no/such/file", "--url", &double.url()]).ends(2);
     assert!(missing.err.contains("can not be read"), "{missing:#?}");
+}
+
+#[test]
+fn subscriptions_are_listed_changed_and_compared() {
+    let double = Double::start(answers);
+    let run = |arguments: &[&str]| headgate(&[&["subscriptions", "--url", &double.url()], arguments].concat());
+    let list = run(&["--out-of-sync", "true"]).ends(0);
+    assert!(list.out.contains("alpha: rejected") && list.err.contains("--all"), "{list:#?}");
+    let put = run(&["put", "S-1", r#"{"provider":"alpha"}"#]).ends(0);
+    assert!(put.out.contains("completed"), "{put:#?}");
+    run(&["reset", "S-1"]).ends(0);
+    run(&["forget", "S-1"]).ends(0);
+    // A request that did not complete, and a platform that differs, decide the exit status.
+    run(&["act", "S-1", r#"{"action":"terminate_subscription"}"#]).ends(1);
+    let platform = run(&["platform", "S-1"]).ends(1);
+    assert!(platform.out.contains("account_missing"), "{platform:#?}");
+    let wrong = run(&["act", "S-1", "{'action'}"]).ends(2);
+    assert!(wrong.err.contains("not JSON"), "{wrong:#?}");
+    let asked = double.asked();
+    assert_eq!(
+        (asked[1].what.as_str(), asked[1].body.as_str()),
+        ("PUT /v1/subscriptions/S-1", r#"{"provider":"alpha"}"#)
+    );
+    assert_eq!(asked[1].prefer.as_deref(), Some("wait=30"));
 }

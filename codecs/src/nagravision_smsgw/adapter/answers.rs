@@ -254,6 +254,6 @@ fn held(speech: &Speech, item: &Values<'_>) -> Option<HeldService> {
         start: item.date_of(FieldName::BeginDate).and_then(|day| first_second(day, zone)),
         end: item.date_of(FieldName::EndDate).and_then(|day| last_second(day, zone)),
         ca_id,
-        suspended: false,
+        suspended: item.number_of(FieldName::Suspended).is_some_and(|flag| flag != 0),
     })
 }

@@ -17,7 +17,7 @@ use headgate_core::failure::Failure;
 use headgate_core::http::{HttpAnswer, HttpRequest};
 use headgate_core::outcome::{Answer, Exchange, RawAnswer};
 use headgate_core::request::{RequestId, State};
-use headgate_core::text::{PlatformReference, ProviderName};
+use headgate_core::text::{PlatformReference, ProviderName, SubscriptionNumber};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
@@ -25,7 +25,11 @@ use uuid::Uuid;
 use crate::api::Front;
 use crate::config::ProviderState;
 use crate::gateway::{AcceptError, Accepted, ActionError, CallError, Health, Origin, ProviderStatus, Resolution};
+use crate::store::subscriptions::{
+    OutOfSyncCount, StoredSubscription, SubscriptionChange, SubscriptionFilter, SubscriptionListing, SubscriptionPage,
+};
 use crate::store::{BoxFuture, Filter, Listing, Page, ReportSender, StateChange, Store, StoreError, StoredRequest};
+use crate::subscriptions::{Changed, Standing, SubscriptionError, Told, Wish};
 
 const NAMES: [&str; 5] = ["full", "patient", "prompt", "stubborn", "uneven"];
 
@@ -184,6 +188,24 @@ impl Front for Double {
             name if NAMES.contains(&name) => Err(CallError::NotServed),
             _ => Err(CallError::UnknownProvider),
         }
+    }
+
+    // The double keeps no subscriptions; the tests of the whole gateway do.
+
+    async fn change_subscription(&self, _: &SubscriptionNumber, _: &Wish) -> Result<Changed, SubscriptionError> {
+        Err(SubscriptionError::NotFound)
+    }
+
+    async fn subscription(&self, _: &SubscriptionNumber) -> Result<Standing, SubscriptionError> {
+        Err(SubscriptionError::NotFound)
+    }
+
+    async fn forget_subscription(&self, _: &SubscriptionNumber) -> Result<(), SubscriptionError> {
+        Err(SubscriptionError::NotFound)
+    }
+
+    async fn ask_platforms(&self, _: &SubscriptionNumber, _: Duration) -> Result<Vec<Told>, SubscriptionError> {
+        Err(SubscriptionError::NotFound)
     }
 
     fn store(&self) -> &Arc<dyn Store> {
@@ -369,6 +391,30 @@ impl Store for Memory {
 
     fn subscribe(&self) -> broadcast::Receiver<StateChange> {
         self.live.subscribe()
+    }
+
+    fn subscription(&self, _: SubscriptionNumber) -> BoxFuture<'_, Result<Option<StoredSubscription>, StoreError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn subscriptions(
+        &self,
+        _: SubscriptionFilter,
+        _: SubscriptionPage,
+    ) -> BoxFuture<'_, Result<SubscriptionListing, StoreError>> {
+        Box::pin(async { Ok(SubscriptionListing { subscriptions: Vec::new(), next: None }) })
+    }
+
+    fn change_subscription(&self, _: SubscriptionChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        unreachable!("the API changes no subscription by itself")
+    }
+
+    fn due_subscriptions(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Vec<SubscriptionNumber>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn out_of_sync(&self) -> BoxFuture<'_, Result<Vec<OutOfSyncCount>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

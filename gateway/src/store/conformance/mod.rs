@@ -14,9 +14,14 @@ use jiff::{SignedDuration, Timestamp};
 
 pub(super) use self::caller::{Caller, accept, finish, request};
 use self::caller::{at, finish_of, north, request_of, with_key};
+pub(super) use self::subscriptions::{
+    an_end_changes_what_is_believed, an_unknown_end_is_doubtful_until_it_is_resolved, due_subscriptions_are_found,
+    subscriptions_are_kept, subscriptions_are_listed,
+};
 use super::{BoxFuture, Filter, Page, RefusedBy, Store};
 
 mod caller;
+mod subscriptions;
 
 /// Opens one and the same place again and again.
 pub(super) trait Place: Sync {
@@ -38,6 +43,8 @@ macro_rules! conformance {
             followers_hear_every_end changes_are_resumed old_changes_are_removed
             unfinished_ones_follow_what_was_handed_over
             numbers_may_be_large closes
+            subscriptions_are_kept an_end_changes_what_is_believed an_unknown_end_is_doubtful_until_it_is_resolved
+            due_subscriptions_are_found subscriptions_are_listed
         );
     };
     ($place:expr; $($case:ident)+) => { $(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use headgate_core::dispatch::store::Change;
+use headgate_core::dispatch::store::{Change, Finish};
 use headgate_core::failure::Failure;
 use headgate_core::outcome::Exchange;
 use headgate_core::request::{Process, Request, RequestId, State};
@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, named_params, params};
 
 use super::fate::{Fate, Known, Subject};
 use super::row::{self, signed};
+use super::subscription;
 use crate::store::{RefusedBy, StateChange};
 
 /// Where a call stands in its group: the batch, and the call in the batch.
@@ -27,6 +28,8 @@ pub(super) struct Group<'a> {
     by_id: HashMap<RequestId, usize>,
     moves: Vec<Option<Move>>,
     keys: usize,
+    /// The ends of requests, for what their platforms are believed to hold.
+    ends: Vec<(usize, Arc<Finish>)>,
 }
 
 /// One request that this group changes.
@@ -83,7 +86,16 @@ impl Written {
 impl<'a> Group<'a> {
     /// A group within the transaction that is open on `conn`. `known` is what is known of requests without asking.
     pub(super) fn new(conn: &'a Connection, names: &'a mut Names, known: &'a HashMap<RequestId, Known>) -> Self {
-        Self { conn, names, known, slots: Vec::new(), by_id: HashMap::new(), moves: Vec::new(), keys: 0 }
+        Self {
+            conn,
+            names,
+            known,
+            slots: Vec::new(),
+            by_id: HashMap::new(),
+            moves: Vec::new(),
+            keys: 0,
+            ends: Vec::new(),
+        }
     }
 
     /// Takes one change. Changes of a request that is not in the store do nothing: its accept was refused.
@@ -113,6 +125,7 @@ impl<'a> Group<'a> {
                 if let Some(slot) = self.slot(finish.id)? {
                     self.fate(slot).finish(finish);
                     self.moved(slot, finish.state, finish.finished_at, finish.failure.as_ref());
+                    self.ends.push((slot, Arc::clone(finish)));
                 }
             }
             Change::Reopen { id } => {
@@ -125,7 +138,7 @@ impl<'a> Group<'a> {
         Ok(None)
     }
 
-    /// Writes every request once, then the state changes, whose sequence goes on after `sequence`.
+    /// Writes every request once, then what its end tells of its subscription, then the state changes, whose sequence goes on after `sequence`.
     pub(super) fn write(mut self, mut sequence: u64) -> rusqlite::Result<Written> {
         let mut refused = Vec::new();
         for index in 0..self.slots.len() {
@@ -133,6 +146,10 @@ impl<'a> Group<'a> {
                 refused.push(collision);
                 self.forget_moves(index);
             }
+        }
+        for (slot, finish) in &self.ends {
+            let Slot { known, accepted, .. } = &self.slots[*slot];
+            subscription::ended(self.conn, &known.subject, accepted.as_ref().map(|(request, _)| &**request), finish)?;
         }
         let mut insert = self
             .conn

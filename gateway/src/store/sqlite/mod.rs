@@ -8,13 +8,17 @@ use std::sync::{Arc, mpsc};
 use headgate_core::dispatch::store::{Change, Recovered, StoreCall};
 use headgate_core::failure::{Blame, Failure, Retry, Sent};
 use headgate_core::request::{RequestId, State};
-use headgate_core::text::ProviderName;
+use headgate_core::text::{ProviderName, SubscriptionNumber};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{broadcast, oneshot};
 
 use self::query::Unfinished;
 use self::reader::Readers;
 use self::writer::{Batch, GROUP_LIMIT, Job, Keep, Unreadable, Writer};
+use super::subscriptions::{
+    OutOfSyncCount, StoredSubscription, SubscriptionChange, SubscriptionFilter, SubscriptionListing, SubscriptionPage,
+};
 use super::{
     BoxFuture, Filter, KeyHolder, Listing, Page, RefusedBy, ReportSender, StateChange, Store, StoreError, StoreReport,
     StoredRequest,
@@ -27,6 +31,7 @@ mod query;
 mod reader;
 mod row;
 mod schema;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -74,7 +79,7 @@ impl SqliteStore {
         self.ask(|reply| Job::GiveUp(Vec::new(), reply)).await
     }
 
-    async fn ask(&self, job: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Job) -> Result<(), StoreError> {
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -180,6 +185,44 @@ impl Store for SqliteStore {
 
     fn subscribe(&self) -> broadcast::Receiver<StateChange> {
         self.followers.subscribe()
+    }
+
+    fn subscription(
+        &self,
+        number: SubscriptionNumber,
+    ) -> BoxFuture<'_, Result<Option<StoredSubscription>, StoreError>> {
+        Box::pin(async move {
+            // What was handed over may be about it.
+            self.written().await?;
+            self.readers.read(move |conn| subscription::one(conn, &number)).await
+        })
+    }
+
+    fn subscriptions(
+        &self,
+        filter: SubscriptionFilter,
+        page: SubscriptionPage,
+    ) -> BoxFuture<'_, Result<SubscriptionListing, StoreError>> {
+        Box::pin(async move {
+            self.written().await?;
+            self.readers.read(move |conn| subscription::page(conn, &filter, &page)).await
+        })
+    }
+
+    fn change_subscription(&self, change: SubscriptionChange) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.ask(|reply| Job::Subscription(Box::new(change), reply)))
+    }
+
+    fn due_subscriptions(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<SubscriptionNumber>, StoreError>> {
+        Box::pin(self.readers.read(move |conn| subscription::due(conn, now, limit)))
+    }
+
+    fn out_of_sync(&self) -> BoxFuture<'_, Result<Vec<OutOfSyncCount>, StoreError>> {
+        Box::pin(self.readers.read(subscription::out_of_sync))
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -211,9 +211,11 @@ pub(super) const fn source_code(source: Source) -> i64 {
         Source::Api => 0,
         Source::Utility => 1,
         Source::Pull => 2,
+        Source::Action => 3,
     }
 }
 
 fn source(code: i64) -> Option<Source> {
-    [Source::Api, Source::Utility, Source::Pull].into_iter().find(|source| source_code(*source) == code)
+    let all = [Source::Api, Source::Utility, Source::Pull, Source::Action];
+    all.into_iter().find(|source| source_code(*source) == code)
 }

@@ -10,7 +10,8 @@ use super::failed;
 use crate::store::StoreError;
 
 /// What turns a file of schema `n` into one of schema `n + 1`, in order. Never change one that was released: add one.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_requests.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_requests.sql"), include_str!("migrations/0002_subscriptions.sql")];
 
 /// The schema this program writes.
 pub(super) const SCHEMA: u32 = MIGRATIONS.len() as u32;

@@ -216,3 +216,18 @@ async fn every_listing_goes_by_an_index_or_by_number() {
     let waiting = plan(&Filter { state: Some(State::Waiting), ..Filter::default() });
     assert!(waiting.contains("USING COVERING INDEX requests_unfinished (state=?"), "{waiting}");
 }
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let file = File::new();
+    let raw = file.raw();
+    raw.execute_batch(include_str!("migrations/0001_requests.sql")).unwrap();
+    raw.pragma_update(None, "user_version", 1).unwrap();
+    drop(raw);
+    let store = file.open().await;
+    let number = SubscriptionNumber::new("S1").unwrap();
+    assert!(store.subscription(number).await.unwrap().is_none());
+    let mut caller = Caller::new(&store);
+    caller.store(vec![accept(&request(1)), finish(&request(1), State::Completed)]).await;
+    assert_eq!(store.last_number().await.unwrap(), 1);
+}

@@ -16,6 +16,8 @@ use super::fate::Known;
 use super::group::{Group, Names, Place, Written};
 use super::row::{self, signed, unsigned};
 use super::schema::Lock;
+use super::subscription;
+use crate::store::subscriptions::SubscriptionChange;
 use crate::store::{RefusedBy, ReportSender, StateChange, StoreError, StoreReport};
 
 /// Most calls in one transaction, but for the rest of the batch that reaches it. More would make those wait who
@@ -35,6 +37,8 @@ pub(super) enum Job {
     Write(Batch),
     /// Give up requests that can not be read any more.
     GiveUp(Vec<Unreadable>, oneshot::Sender<Result<(), StoreError>>),
+    /// Change a subscription.
+    Subscription(Box<SubscriptionChange>, oneshot::Sender<Result<bool, StoreError>>),
     /// Store everything, then end, and say so to whoever waits for it.
     Close(Option<oneshot::Sender<Result<(), StoreError>>>),
 }
@@ -43,6 +47,7 @@ pub(super) enum Job {
 enum Then {
     Collect,
     GiveUp(Vec<Unreadable>, oneshot::Sender<Result<(), StoreError>>),
+    Subscription(Box<SubscriptionChange>, oneshot::Sender<Result<bool, StoreError>>),
     Close(Option<oneshot::Sender<Result<(), StoreError>>>),
 }
 
@@ -146,6 +151,10 @@ impl Writer {
                     // Whoever asked may have gone meanwhile, here and below.
                     let _ = reply.send(result);
                 }
+                Then::Subscription(change, reply) => {
+                    let result = self.change_subscription(&change);
+                    let _ = reply.send(result);
+                }
                 Then::Close(reply) => {
                     let result = self.flush();
                     // The file is closed and unlocked before anybody is told so.
@@ -171,6 +180,7 @@ impl Writer {
                     batches.push(batch);
                 }
                 Some(Job::GiveUp(unreadable, reply)) => return (batches, Then::GiveUp(unreadable, reply)),
+                Some(Job::Subscription(change, reply)) => return (batches, Then::Subscription(change, reply)),
                 Some(Job::Close(reply)) => return (batches, Then::Close(reply)),
                 None => return (batches, Then::Collect),
             }
@@ -340,6 +350,15 @@ impl Writer {
         transaction.commit()?;
         self.sequence = sequence;
         Ok(())
+    }
+
+    /// Changes a subscription in a transaction of its own.
+    fn change_subscription(&mut self, change: &SubscriptionChange) -> Result<bool, StoreError> {
+        self.set_synchronous(true).map_err(failed)?;
+        let transaction = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate).map_err(failed)?;
+        let done = subscription::change(&transaction, change)?;
+        transaction.commit().map_err(failed)?;
+        Ok(done)
     }
 
     /// Gets everything onto the disk, the log included.
