@@ -437,6 +437,11 @@ impl From<SubscriptionError> for Problem {
                 Self::new(Kind::Unavailable, "unsteady", error.to_string()).retry_after(Duration::from_secs(1))
             }
             SubscriptionError::Stopping => super::problem::stopping(),
+            SubscriptionError::NotStored(error) => {
+                tracing::error!(%error, "a subscription could not be stored");
+                let detail = "the store could not keep the subscription; nothing was changed";
+                Self::new(Kind::Unavailable, "not_stored", detail).retry_after(Duration::from_secs(5))
+            }
             SubscriptionError::Store(error) => error.into(),
         }
     }

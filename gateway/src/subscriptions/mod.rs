@@ -121,7 +121,10 @@ pub enum SubscriptionError {
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
-    /// The store failed.
+    /// The store does not take it at present.
+    #[error("the subscription could not be stored: {0}")]
+    NotStored(StoreError),
+    /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -169,11 +172,11 @@ impl Gateway {
                     next_change: desired.next_change(now),
                     plans: steps.iter().map(|step| step.planned.clone()).collect(),
                 };
-                if !self.store().change_subscription(want).await? {
+                if !self.store().change_subscription(want).await.map_err(SubscriptionError::NotStored)? {
                     continue;
                 }
             }
-            return self.make(desired, created, steps).await;
+            return Ok(self.make(desired, created, steps).await);
         }
         Err(SubscriptionError::Unsteady)
     }
@@ -214,7 +217,8 @@ impl Gateway {
         if let Some((provider, _)) = holds {
             return Err(SubscriptionError::StillHeld(provider.clone()));
         }
-        self.store().change_subscription(SubscriptionChange::Forget { number: number.clone() }).await?;
+        let forget = SubscriptionChange::Forget { number: number.clone() };
+        self.store().change_subscription(forget).await.map_err(SubscriptionError::NotStored)?;
         Ok(())
     }
 
@@ -268,7 +272,7 @@ impl Gateway {
     }
 
     /// Makes the requests of what was planned, and notes which are made.
-    async fn make(&self, desired: Subscription, created: bool, steps: Vec<Step>) -> Result<Changed, SubscriptionError> {
+    async fn make(&self, desired: Subscription, created: bool, steps: Vec<Step>) -> Changed {
         let number = desired.number.clone();
         let mut changed =
             Changed { desired, created, requests: Vec::new(), not_made: Vec::new(), notes: BTreeMap::new() };
@@ -299,9 +303,12 @@ impl Gateway {
         }
         if !done.is_empty() {
             let made = SubscriptionChange::Made { number, providers: done, at: Timestamp::now() };
-            self.store().change_subscription(made).await?;
+            if let Err(error) = self.store().change_subscription(made).await {
+                // The requests are accepted all the same; the caretaker finds the note and nothing left to make.
+                tracing::warn!(%error, "that requests were made could not be stored; they are looked at again");
+            }
         }
-        Ok(changed)
+        changed
     }
 
     async fn make_one(&self, body: RequestBody) -> Result<Accepted, AcceptError> {
