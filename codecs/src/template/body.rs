@@ -241,7 +241,7 @@ impl Node {
         for attribute in element.attributes.iter().filter(|a| a.namespace.as_deref() != Some(NAMESPACE)) {
             let name = match &attribute.namespace {
                 None => attribute.name.clone(),
-                Some(uri) => match prefixes.iter().find(|(_, known)| *known == uri) {
+                Some(uri) => match prefixes.iter().find(|(_, known)| known.as_str() == &**uri) {
                     Some((prefix, _)) => format!("{prefix}:{}", attribute.name),
                     None => {
                         let text = format!(
@@ -263,7 +263,13 @@ impl Node {
         } else {
             return Err(here(format!("<{}> has both text and elements", element.name)));
         };
-        Ok(Self { name: element.name.clone(), namespace: element.namespace.clone(), attributes, each, content })
+        Ok(Self {
+            name: element.name.clone(),
+            namespace: element.namespace.as_deref().map(str::to_owned),
+            attributes,
+            each,
+            content,
+        })
     }
 
     /// An element that is written as it is: nothing in it is a placeholder.
@@ -284,7 +290,7 @@ impl Node {
         };
         Ok(Self {
             name: element.name.clone(),
-            namespace: element.namespace.clone(),
+            namespace: element.namespace.as_deref().map(str::to_owned),
             attributes: element.attributes.iter().map(|a| (a.name.clone(), Template::literal(&a.value))).collect(),
             each: None,
             content,

@@ -7,6 +7,8 @@
 
 pub mod write;
 
+use std::sync::Arc;
+
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Error, NsReader};
@@ -17,11 +19,14 @@ pub const MAX_DEPTH: usize = 64;
 /// Most attributes of one element, namespace declarations included.
 pub const MAX_ATTRIBUTES: usize = 64;
 
+/// Most namespaces of a document that its elements share.
+const SHARED_NAMESPACES: usize = 8;
+
 /// An element with everything in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
-    /// Its namespace; absent: none.
-    pub namespace: Option<String>,
+    /// Its namespace; absent: none. Elements of one document share it.
+    pub namespace: Option<Arc<str>>,
     /// Its local name.
     pub name: String,
     /// Its attributes in document order, without namespace declarations.
@@ -40,7 +45,7 @@ pub struct Element {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attribute {
     /// Its namespace; absent: none, as of every attribute without a prefix.
-    pub namespace: Option<String>,
+    pub namespace: Option<Arc<str>>,
     /// Its local name.
     pub name: String,
     /// Its value, entities resolved.
@@ -129,6 +134,8 @@ const fn malformed(offset: usize, text: String) -> XmlError {
 struct Tree {
     open: Vec<Element>,
     root: Option<Element>,
+    /// The namespaces that were seen, each kept once. A document has few.
+    namespaces: Vec<Arc<str>>,
 }
 
 impl Tree {
@@ -140,11 +147,11 @@ impl Tree {
             let end = position(reader.buffer_position());
             match event {
                 Event::Start(start) => {
-                    let element = element(&start, reader.resolver(), offset, end)?;
+                    let element = element(&start, reader.resolver(), &mut self.namespaces, offset, end)?;
                     self.start(element)?;
                 }
                 Event::Empty(start) => {
-                    let element = element(&start, reader.resolver(), offset, end)?;
+                    let element = element(&start, reader.resolver(), &mut self.namespaces, offset, end)?;
                     self.start(element)?;
                     self.end();
                 }
@@ -214,12 +221,13 @@ impl Tree {
 fn element(
     start: &BytesStart<'_>,
     resolver: &NamespaceResolver,
+    namespaces: &mut Vec<Arc<str>>,
     offset: usize,
     end: usize,
 ) -> Result<Element, XmlError> {
     let (namespace, name) = resolver.resolve_element(start.name());
     let mut element = Element {
-        namespace: bound(&namespace, offset)?,
+        namespace: bound(&namespace, namespaces, offset)?,
         name: name.into_inner().to_owned(),
         offset,
         tag_length: end.saturating_sub(offset),
@@ -238,7 +246,7 @@ fn element(
             .normalized_value(quick_xml::XmlVersion::Implicit1_0)
             .map_err(|_| malformed(offset, "an attribute's value is not well formed".into()))?;
         element.attributes.push(Attribute {
-            namespace: bound(&namespace, offset)?,
+            namespace: bound(&namespace, namespaces, offset)?,
             name: name.into_inner().to_owned(),
             value: value.into_owned(),
         });
@@ -246,9 +254,24 @@ fn element(
     Ok(element)
 }
 
-fn bound(namespace: &ResolveResult<'_>, offset: usize) -> Result<Option<String>, XmlError> {
+fn bound(
+    namespace: &ResolveResult<'_>,
+    known: &mut Vec<Arc<str>>,
+    offset: usize,
+) -> Result<Option<Arc<str>>, XmlError> {
     match namespace {
-        ResolveResult::Bound(namespace) => Ok(Some(namespace.into_inner().to_owned())),
+        ResolveResult::Bound(namespace) => {
+            let name = namespace.into_inner();
+            // Beyond a few, each element has its own: looking through a long list would take longer.
+            if let Some(shared) = known.iter().find(|shared| &***shared == name) {
+                return Ok(Some(Arc::clone(shared)));
+            }
+            let fresh: Arc<str> = Arc::from(name);
+            if known.len() < SHARED_NAMESPACES {
+                known.push(Arc::clone(&fresh));
+            }
+            Ok(Some(fresh))
+        }
         ResolveResult::Unbound => Ok(None),
         ResolveResult::Unknown(_) => Err(malformed(offset, "a prefix is not bound to a namespace".into())),
     }

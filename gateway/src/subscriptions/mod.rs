@@ -2,7 +2,7 @@
 //! and the difference becomes requests that go the way of all requests.
 //!
 //! No crash loses a step. What is wanted is stored together with the note that its requests are still to be made;
-//! the note is taken away once they are accepted. The [`caretaker`] finds every note that is left, plans again, and
+//! the note is taken away once they are accepted. The caretaker finds every note that is left, plans again, and
 //! makes what is missing: requests that were accepted count as done in a plan. What is believed is changed by the
 //! store, in the transaction that stores how a request ended.
 

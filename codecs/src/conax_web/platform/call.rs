@@ -122,7 +122,7 @@ impl Call {
             _ => return Err(Unreadable::Path),
         };
         let call = call.ok_or(Unreadable::Operation)?;
-        Ok(Asked { operation: name.to_owned(), namespace: root.namespace.clone(), call })
+        Ok(Asked { operation: name.to_owned(), namespace: root.namespace.as_deref().map(str::to_owned), call })
     }
 
     /// Whether it changes something.

@@ -94,7 +94,7 @@ impl Sdp {
     ) -> Result<Result<Bytes, Unwritable>, Fault> {
         let namespaces = &settings.namespaces;
         let namespace = if path == settings.account_service { &namespaces.account_service } else { &namespaces.sms };
-        if operation.namespace.as_ref() != Some(namespace) {
+        if operation.namespace.as_deref() != Some(namespace.as_str()) {
             return Err(("Client", "no operation of that namespace"));
         }
         if operation.name != "getByAccountNumber" {

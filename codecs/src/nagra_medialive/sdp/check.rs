@@ -79,7 +79,7 @@ pub(super) fn raw_call(settings: &SdpSettings, payload: &[u8]) -> Result<HttpCal
         |error: xml::XmlError| Refusal::new("payload", "bad_payload", format!("must be one XML element: {error}"));
     let body = soap::wrap(payload, LONGEST_RAW).map_err(wrong)?;
     let namespace = xml::parse(payload, LONGEST_RAW).map_err(wrong)?.namespace;
-    let of_accounts = namespace.as_ref() == Some(&settings.namespaces.account_service);
+    let of_accounts = namespace.as_deref() == Some(settings.namespaces.account_service.as_str());
     let path = if of_accounts { &settings.account_service } else { &settings.sms_service };
     Ok(HttpCall::post(path.clone(), soap::CONTENT_TYPE, body).header("soapaction", "\"\""))
 }
