@@ -88,7 +88,8 @@ const GOLDEN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
 
 /// Names, namespaces and texts, in order, without places in the bytes.
 fn content(element: &Element) -> Vec<(Option<String>, String, String)> {
-    let own = (element.namespace.as_deref().map(str::to_owned), element.name.clone(), element.text.trim().to_owned());
+    let own =
+        (element.namespace.as_deref().map(str::to_owned), element.name.to_string(), element.text.trim().to_owned());
     std::iter::once(own).chain(element.children.iter().flat_map(content)).collect()
 }
 

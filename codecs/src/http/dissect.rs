@@ -91,8 +91,8 @@ fn body_fields(
                 Ok(root) => {
                     // An envelope says nothing: what is in its body does.
                     match root.child("Body") {
-                        Some(inner) => names.extend(inner.children.iter().map(|child| child.name.clone())),
-                        None => names.push(root.name.clone()),
+                        Some(inner) => names.extend(inner.children.iter().map(|child| child.name.to_string())),
+                        None => names.push(root.name.to_string()),
                     }
                     xml_fields(&root, "", offset, describe, dissection);
                 }

@@ -240,7 +240,7 @@ impl Node {
         let mut attributes = Vec::new();
         for attribute in element.attributes.iter().filter(|a| a.namespace.as_deref() != Some(NAMESPACE)) {
             let name = match &attribute.namespace {
-                None => attribute.name.clone(),
+                None => attribute.name.to_string(),
                 Some(uri) => match prefixes.iter().find(|(_, known)| known.as_str() == &**uri) {
                     Some((prefix, _)) => format!("{prefix}:{}", attribute.name),
                     None => {
@@ -264,7 +264,7 @@ impl Node {
             return Err(here(format!("<{}> has both text and elements", element.name)));
         };
         Ok(Self {
-            name: element.name.clone(),
+            name: element.name.to_string(),
             namespace: element.namespace.as_deref().map(str::to_owned),
             attributes,
             each,
@@ -289,9 +289,9 @@ impl Node {
             Content::Nodes(element.children.iter().map(Self::verbatim).collect::<Result<_, _>>()?)
         };
         Ok(Self {
-            name: element.name.clone(),
+            name: element.name.to_string(),
             namespace: element.namespace.as_deref().map(str::to_owned),
-            attributes: element.attributes.iter().map(|a| (a.name.clone(), Template::literal(&a.value))).collect(),
+            attributes: element.attributes.iter().map(|a| (a.name.to_string(), Template::literal(&a.value))).collect(),
             each: None,
             content,
         })

@@ -5,13 +5,15 @@
 //! than [`MAX_DEPTH`] levels and more than [`MAX_ATTRIBUTES`] attributes on one element. Names are
 //! compared as namespace and local name, never by prefix.
 
+mod name;
 pub mod write;
-
-use std::sync::Arc;
 
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{NamespaceResolver, ResolveResult};
 use quick_xml::{Error, NsReader};
+
+pub use self::name::Name;
+use self::name::Names;
 
 /// Most levels of elements.
 pub const MAX_DEPTH: usize = 64;
@@ -19,16 +21,13 @@ pub const MAX_DEPTH: usize = 64;
 /// Most attributes of one element, namespace declarations included.
 pub const MAX_ATTRIBUTES: usize = 64;
 
-/// Most namespaces of a document that its elements share.
-const SHARED_NAMESPACES: usize = 8;
-
 /// An element with everything in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
-    /// Its namespace; absent: none. Elements of one document share it.
-    pub namespace: Option<Arc<str>>,
+    /// Its namespace; absent: none. Elements of one document share their names and namespaces.
+    pub namespace: Option<Name>,
     /// Its local name.
-    pub name: String,
+    pub name: Name,
     /// Its attributes in document order, without namespace declarations.
     pub attributes: Vec<Attribute>,
     /// The elements in it, in document order.
@@ -45,9 +44,9 @@ pub struct Element {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attribute {
     /// Its namespace; absent: none, as of every attribute without a prefix.
-    pub namespace: Option<Arc<str>>,
+    pub namespace: Option<Name>,
     /// Its local name.
-    pub name: String,
+    pub name: Name,
     /// Its value, entities resolved.
     pub value: String,
 }
@@ -134,8 +133,7 @@ const fn malformed(offset: usize, text: String) -> XmlError {
 struct Tree {
     open: Vec<Element>,
     root: Option<Element>,
-    /// The namespaces that were seen, each kept once. A document has few.
-    namespaces: Vec<Arc<str>>,
+    names: Names,
 }
 
 impl Tree {
@@ -147,11 +145,11 @@ impl Tree {
             let end = position(reader.buffer_position());
             match event {
                 Event::Start(start) => {
-                    let element = element(&start, reader.resolver(), &mut self.namespaces, offset, end)?;
+                    let element = element(&start, reader.resolver(), &mut self.names, offset, end)?;
                     self.start(element)?;
                 }
                 Event::Empty(start) => {
-                    let element = element(&start, reader.resolver(), &mut self.namespaces, offset, end)?;
+                    let element = element(&start, reader.resolver(), &mut self.names, offset, end)?;
                     self.start(element)?;
                     self.end();
                 }
@@ -221,17 +219,19 @@ impl Tree {
 fn element(
     start: &BytesStart<'_>,
     resolver: &NamespaceResolver,
-    namespaces: &mut Vec<Arc<str>>,
+    names: &mut Names,
     offset: usize,
     end: usize,
 ) -> Result<Element, XmlError> {
     let (namespace, name) = resolver.resolve_element(start.name());
     let mut element = Element {
-        namespace: bound(&namespace, namespaces, offset)?,
-        name: name.into_inner().to_owned(),
+        namespace: bound(&namespace, names, offset)?,
+        name: names.share(name.into_inner()),
+        attributes: Vec::new(),
+        children: Vec::new(),
+        text: String::new(),
         offset,
         tag_length: end.saturating_sub(offset),
-        ..Element::default()
     };
     for (index, attribute) in start.attributes().enumerate() {
         if index >= MAX_ATTRIBUTES {
@@ -246,32 +246,17 @@ fn element(
             .normalized_value(quick_xml::XmlVersion::Implicit1_0)
             .map_err(|_| malformed(offset, "an attribute's value is not well formed".into()))?;
         element.attributes.push(Attribute {
-            namespace: bound(&namespace, namespaces, offset)?,
-            name: name.into_inner().to_owned(),
+            namespace: bound(&namespace, names, offset)?,
+            name: names.share(name.into_inner()),
             value: value.into_owned(),
         });
     }
     Ok(element)
 }
 
-fn bound(
-    namespace: &ResolveResult<'_>,
-    known: &mut Vec<Arc<str>>,
-    offset: usize,
-) -> Result<Option<Arc<str>>, XmlError> {
+fn bound(namespace: &ResolveResult<'_>, names: &mut Names, offset: usize) -> Result<Option<Name>, XmlError> {
     match namespace {
-        ResolveResult::Bound(namespace) => {
-            let name = namespace.into_inner();
-            // Beyond a few, each element has its own: looking through a long list would take longer.
-            if let Some(shared) = known.iter().find(|shared| &***shared == name) {
-                return Ok(Some(Arc::clone(shared)));
-            }
-            let fresh: Arc<str> = Arc::from(name);
-            if known.len() < SHARED_NAMESPACES {
-                known.push(Arc::clone(&fresh));
-            }
-            Ok(Some(fresh))
-        }
+        ResolveResult::Bound(namespace) => Ok(Some(names.share(namespace.into_inner()))),
         ResolveResult::Unbound => Ok(None),
         ResolveResult::Unknown(_) => Err(malformed(offset, "a prefix is not bound to a namespace".into())),
     }

@@ -87,7 +87,7 @@ impl XmlWriter {
         }
         for (index, attribute) in element.attributes.iter().enumerate() {
             let name = match attribute.namespace.as_deref() {
-                None => attribute.name.clone(),
+                None => attribute.name.to_string(),
                 Some(XML) => format!("xml:{}", attribute.name),
                 Some(namespace) => {
                     attributes.push((format!("xmlns:a{index}"), namespace));

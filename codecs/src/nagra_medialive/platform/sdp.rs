@@ -159,7 +159,7 @@ impl Sdp {
             return Err(("Client", "the loginId is taken"));
         }
         let fields = operation.child("account").into_iter().flat_map(|account| &account.children);
-        let fields: Vec<_> = fields.map(|field| (field.name.clone(), field.text.clone())).collect();
+        let fields: Vec<_> = fields.map(|field| (field.name.to_string(), field.text.clone())).collect();
         let user = |name| text(operation, &["user", name]).unwrap_or_default();
         self.uids += 1;
         let shown = fields.iter().filter(|(name, _)| !["accountNumber", "status"].contains(&name.as_str()));

@@ -283,7 +283,7 @@ fn known(number: &AccountNumber, account: &xml::Element) -> KnownSubscriber {
     let single = account.children.iter().filter(|child| child.children.is_empty());
     let told = |child: &xml::Element| {
         let is_told = !members::is_secret(&child.name) && !["accountNumber", "status"].contains(&child.name.as_str());
-        Some((child.name.clone(), PersonalText::new(child.text.trim()).ok().filter(|_| is_told)?))
+        Some((child.name.to_string(), PersonalText::new(child.text.trim()).ok().filter(|_| is_told)?))
     };
     KnownSubscriber {
         account: number.clone(),

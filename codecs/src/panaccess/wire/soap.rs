@@ -281,7 +281,7 @@ impl<'a> References<'a> {
             if !names.insert(child.name.as_str()) {
                 return Err(format!("<{}> has several <{}>", element.name, child.name));
             }
-            members.push((child.name.clone().into(), self.nested(child, level + 1)?));
+            members.push((child.name.to_string().into(), self.nested(child, level + 1)?));
         }
         Ok(members)
     }
