@@ -61,6 +61,16 @@ impl TokenEndPoint {
         HttpAnswer::new(200, "application/json", body.to_string())
     }
 
+    /// Answers with a token for somebody else, which is good for nothing here.
+    pub fn for_subscriber(&mut self) -> HttpAnswer {
+        self.given += 1;
+        let body = json!({
+            "access_token": format!("subscriber-{}", self.given), "expires_in": ACCESS.as_secs(), "token_type": "Bearer",
+            "refresh_token": format!("subscriber-refresh-{}", self.given),
+        });
+        HttpAnswer::new(200, "application/json", body.to_string())
+    }
+
     /// Whether the call carries a token that is good.
     #[must_use]
     pub fn admits(&self, now: Tick, request: &HttpRequest) -> bool {

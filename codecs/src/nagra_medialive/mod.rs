@@ -14,7 +14,6 @@ pub mod password;
 pub mod platform;
 pub mod sdp;
 pub mod settings;
-mod tally;
 #[cfg(test)]
 mod test_site;
 

@@ -8,10 +8,10 @@ use headgate_core::outcome::{Answer, KnownDevice};
 use headgate_core::text::{AccountNumber, Serial};
 
 use super::wire::{self, Created, DEVICES, NewDevice, Said, by_id, said, with_body};
+use crate::http::tally::Tally;
 use crate::http::{Step, answer};
 use crate::nagra_medialive::members::{self, Object};
 use crate::nagra_medialive::settings::DeviceSettings;
-use crate::nagra_medialive::tally::Tally;
 
 /// What a device's `status` says when it may be used.
 const ENABLED: &str = "ENABLED";

@@ -12,9 +12,9 @@ use super::listing::Listing;
 use super::wire::{
     self, Created, ENTITLEMENTS, EntitlementChange, Grant, Held, SUBSCRIBED, Said, UNSUBSCRIBED, by_id, said, with_body,
 };
+use crate::http::tally::Tally;
 use crate::http::{Step, answer, form};
 use crate::nagra_medialive::settings::EntitlementSettings;
-use crate::nagra_medialive::tally::Tally;
 
 /// The kind of what a subscription pays for. Only these are taken away together; what was bought by itself stays.
 pub(super) const SUBSCRIPTION: &str = "SUBSCRIPTION";

@@ -7,7 +7,6 @@ mod opentv;
 mod sdp;
 #[cfg(test)]
 mod tests;
-mod tokens;
 
 use std::sync::Arc;
 
@@ -18,16 +17,16 @@ use serde_json::{Value, json};
 
 use self::opentv::OpenTv;
 use self::sdp::Sdp;
-use self::tokens::Tokens;
 use super::settings::Settings;
 use crate::http::Backend;
 use crate::http::form;
+use crate::http::token_end_point::TokenEndPoint;
 use crate::registry::Stock;
 
 /// What the platform keeps.
 pub struct MediaLivePlatform {
     settings: Arc<Settings>,
-    tokens: Tokens,
+    tokens: TokenEndPoint,
     opentv: OpenTv,
     sdp: Sdp,
     holdings: Holdings,
@@ -38,7 +37,7 @@ impl MediaLivePlatform {
     #[must_use]
     pub fn new(settings: Arc<Settings>, stock: &Stock) -> Self {
         Self {
-            tokens: Tokens::default(),
+            tokens: TokenEndPoint::default(),
             opentv: OpenTv::new(Arc::clone(&settings), stock),
             sdp: Sdp::new(Arc::clone(&settings), stock),
             settings,
@@ -50,33 +49,14 @@ impl MediaLivePlatform {
     fn sign_in(&mut self, now: Now, request: &HttpRequest, refuse: bool) -> HttpAnswer {
         let fields = form::parse(&request.body);
         let field = |name: &str| fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
-        let invalid = |status, text| answer(status, &json!({ "error": "invalid_grant", "error_description": text }));
-        if refuse {
-            return invalid(401, "Invalid user credentials");
+        let by_password = field("grant_type") == "password";
+        let subscriber = by_password && !self.is_operator(field("username"));
+        if subscriber && !refuse && self.opentv.signs_on(field("username"), field("password")) {
+            return self.tokens.for_subscriber();
         }
-        match field("grant_type") {
-            "refresh_token" => match self.tokens.renew(now.tick, field("refresh_token")) {
-                true => answer(200, &self.tokens.grant(now.tick)),
-                false => invalid(400, "Token is not active"),
-            },
-            "password" if self.is_operator(field("username")) => {
-                let known = &self.settings.token;
-                if !known.password.reveal().is_empty() && field("password") != known.password.reveal() {
-                    return invalid(401, "Invalid user credentials");
-                }
-                if field("client_id").is_empty() || !known.client_id.is_empty() && field("client_id") != known.client_id
-                {
-                    return answer(401, &json!({ "error": "invalid_client" }));
-                }
-                self.holdings.logins += 1;
-                answer(200, &self.tokens.grant(now.tick))
-            }
-            "password" if self.opentv.signs_on(field("username"), field("password")) => {
-                answer(200, &self.tokens.for_subscriber())
-            }
-            "password" => invalid(401, "Invalid user credentials"),
-            _ => answer(400, &json!({ "error": "unsupported_grant_type" })),
-        }
+        let answer = self.tokens.answer(now.tick, request, &self.settings.token, refuse || subscriber);
+        self.holdings.logins += u64::from(by_password && answer.is_success());
+        answer
     }
 
     fn is_operator(&self, username: &str) -> bool {
@@ -104,8 +84,7 @@ impl Backend for MediaLivePlatform {
             (Some(rest), Some(name)) => (name.to_owned(), rest),
             _ => (String::new(), request.target.as_str()),
         };
-        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        if !token.is_some_and(|token| self.tokens.is_good(now.tick, token)) {
+        if !self.tokens.admits(now.tick, request) {
             return error(403, "the token is not valid");
         }
         let is_known = |tenant: &str| self.settings.tenant.is_empty() || tenant == self.settings.tenant;
@@ -129,7 +108,7 @@ impl Backend for MediaLivePlatform {
     }
 
     fn lose_sessions(&mut self) {
-        self.tokens = Tokens::after(&self.tokens);
+        self.tokens.forget();
     }
 
     fn has_sessions(&self) -> bool {

@@ -70,7 +70,7 @@ fn tokens_end_and_renew_once() {
     ] {
         assert_eq!(caller.grant(wrong).0, 401, "{wrong}");
     }
-    assert_eq!(caller.grant("grant_type=client_credentials").0, 400);
+    assert_eq!(caller.grant("grant_type=client_credentials&client_id=c1").0, 400);
     assert_eq!(caller.platform.holdings().logins, 1);
 }
 
