@@ -78,6 +78,11 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// A [`Refusal`] that names the field at fault.
     fn check(&self, request: &Request) -> Result<(), Refusal>;
+
+    /// The end points that the settings name: the connection must have them, or calls would go to the main one.
+    fn end_points(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A command to carry out, once.
@@ -125,7 +130,7 @@ pub enum Input<'a> {
     Closed(LinkId, &'a str),
     /// An effect is done.
     Done(EffectId, Done),
-    /// On the platform's side: a call came. Answered by [`Effect::Reply`].
+    /// On the side that is called: a call came. Answered by [`Effect::Reply`].
     Called(CallId, HttpRequest),
     /// The deadline of the last [`Output::Wait`] has passed.
     Deadline,
@@ -157,7 +162,7 @@ pub enum Effect {
     File(FileCall),
     /// Make this HTTP call. Answered by [`Done::Http`]. Calls run side by side, in any order.
     Http(HttpCall),
-    /// On the platform's side: answer a call that came. Not answered.
+    /// On the side that is called: answer a call that came. Not answered.
     Reply(CallId, HttpReply),
     /// Do this with a table of a database. Answered by [`Done::Table`]. Calls run side by side, in any order.
     Table(TableCall),

@@ -91,6 +91,10 @@ impl Rules for MediaLiveRules {
         &self.capabilities
     }
 
+    fn end_points(&self) -> Vec<String> {
+        self.settings.twin_endpoint.iter().cloned().collect()
+    }
+
     fn check(&self, request: &Request) -> Result<(), Refusal> {
         if let Command::Authenticate(credentials) = &request.command {
             return check_credentials(request, credentials);

@@ -86,6 +86,11 @@ impl Rules for CagRules {
         &self.capabilities
     }
 
+    fn end_points(&self) -> Vec<String> {
+        let name = &self.settings.token_endpoint;
+        if self.settings.token.is_some() && !name.is_empty() { vec![name.clone()] } else { Vec::new() }
+    }
+
     fn check(&self, request: &Request) -> Result<(), Refusal> {
         if let Some(devices) = request.command.devices() {
             check_numbers(devices)?;

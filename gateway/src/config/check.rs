@@ -8,7 +8,7 @@ use headgate_codecs::registry;
 
 use super::load::suggest;
 use super::problem::Problem;
-use super::{ApiKey, Config, CrmComFace, ProviderConfig, Server, StoreConfig, connection, files};
+use super::{ApiKey, Config, CrmComFace, ProviderConfig, Role, Server, StoreConfig, connection, files};
 
 /// Everything that is wrong with `config`, by setting.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     server(&config.server, &config.keys, &mut problems);
     store(&config.store, &mut problems);
-    keys(&config.keys, &mut problems);
+    keys(&config.keys, &config.providers, &mut problems);
     if config.providers.is_empty() {
         let help = "add a [[provider]]; `headgate config example` shows one for every protocol";
         problems.push(Problem::warning("", "there is no provider, so no request can be accepted", help));
@@ -97,9 +97,22 @@ fn store(store: &StoreConfig, problems: &mut Vec<Problem>) {
     }
 }
 
-fn keys(keys: &[ApiKey], problems: &mut Vec<Problem>) {
+fn keys(keys: &[ApiKey], providers: &[ProviderConfig], problems: &mut Vec<Problem>) {
     unique("key", "name", keys.iter().map(|key| key.name.as_str()), problems);
     for (index, key) in keys.iter().enumerate() {
+        let known: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
+        for name in key.providers.iter().filter(|name| !known.contains(&name.as_str())) {
+            let text = format!("there is no provider {:?}", name.as_str());
+            problems.push(Problem::error(format!("key[{index}].providers"), text, suggest(name.as_str(), &known)));
+        }
+        if !key.providers.is_empty() && key.role != Role::Worker {
+            let text = format!("binds workers only; the role {} sees every provider", key.role.name());
+            problems.push(Problem::error(
+                format!("key[{index}].providers"),
+                text,
+                "leave it out, or use role = \"worker\"",
+            ));
+        }
         let well_formed = key.sha256.len() == 64 && key.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !well_formed {
             let help = "`headgate config key NAME ROLE` makes a key and its hash; the key itself does not belong here";
@@ -127,10 +140,22 @@ fn provider(path: &str, config: &ProviderConfig, problems: &mut Vec<Problem>) {
         problems.push(Problem::error(format!("{path}.protocol"), text, suggest(&config.protocol, &known)));
         return;
     };
-    if let Err(error) = (protocol.open)(&config.provider(), &config.settings, 0) {
-        let settings = format!("{path}.settings");
-        let help = format!("`headgate config example {}` shows every setting", protocol.name);
-        problems.push(Problem::error(below(&settings, &error.path), error.text, help));
+    match (protocol.open)(&config.provider(), &config.settings, 0) {
+        Ok(opened) => {
+            for name in opened.rules.end_points() {
+                if !config.connection.endpoints.contains_key(&name) {
+                    let text = format!("the settings name an end point {name:?}, which is not here");
+                    let help =
+                        format!("add it, as in `{name} = \"https://...\"`; without it its calls would go to `url`");
+                    problems.push(Problem::error(format!("{path}.connection.endpoints"), text, help));
+                }
+            }
+        }
+        Err(error) => {
+            let settings = format!("{path}.settings");
+            let help = format!("`headgate config example {}` shows every setting", protocol.name);
+            problems.push(Problem::error(below(&settings, &error.path), error.text, help));
+        }
     }
     problems.extend(connection::check(&format!("{path}.connection"), protocol, &config.connection));
 }

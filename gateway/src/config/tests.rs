@@ -127,6 +127,35 @@ connection = { url = "http://crm.example" }
 }
 
 #[test]
+fn names_that_lead_nowhere_are_pointed_at() {
+    insta::assert_snapshot!(problems(
+        r#"
+[[key]]
+name = "w"
+role = "worker"
+sha256 = "52cada23e5037c165c0ed6881dbb0cb52f751d37da826d388873e40eb183d130"
+providers = ["otp"]
+
+[[key]]
+name = "c"
+role = "crm"
+sha256 = "62cada23e5037c165c0ed6881dbb0cb52f751d37da826d388873e40eb183d130"
+providers = ["ott"]
+
+[[provider]]
+name = "ott"
+protocol = "nagra-medialive"
+settings = { tenant = "t", twin_endpoint = "ssp", token = { username = "u", password = "p", client_id = "c" } }
+connection = { url = "http://127.0.0.1:1", endpoints = { spp = "http://127.0.0.1:2" } }
+"#
+    ), @r###"
+    headgate.toml:6:13: key[0].providers: there is no provider "otp" (did you mean `ott`?)
+    headgate.toml:12:13: key[1].providers: binds workers only; the role crm sees every provider (leave it out, or use role = "worker")
+    headgate.toml:18:44: provider[0].connection.endpoints: the settings name an end point "ssp", which is not here (add it, as in `ssp = "https://..."`; without it its calls would go to `url`)
+    "###);
+}
+
+#[test]
 fn text_that_is_not_toml_is_pointed_at() {
     insta::assert_snapshot!(problems("[server]\nlisten = 127.0.0.1\n\n[[provider]\n"), @r###"
     headgate.toml:2:15: invalid float, expected nothing
