@@ -118,9 +118,9 @@ async fn calls(script: &str, protocol: &str, settings: &str, password: &str) -> 
     let lines = demo.requests.lines().filter(|line| !line.trim().is_empty() && !line.contains("\"raw\""));
     let requests: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
     let ended = running.client.post_lines(&requests, 60).await?.lines();
-    // It refuses what it does not know; but it understands, which is what it says below of every request.
+    // It refuses what it does not know.
     let completed = ended.iter().filter(|reply| reply["request"]["state"] == "completed").count();
-    ensure!(completed * 4 > requests.len(), "{completed} of {} completed: {ended:?}", requests.len());
+    ensure!(completed * 3 > requests.len() * 2, "{completed} of {} completed: {ended:?}", requests.len());
     running.gateway.stop(Duration::from_secs(5)).await?;
     let (seen, state) = peer.end().await?;
     ensure!(seen.len() > requests.len() / 2, "{state}");
@@ -132,7 +132,7 @@ async fn calls(script: &str, protocol: &str, settings: &str, password: &str) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_omi_platform_of_another_make_understands_us() -> Result<()> {
-    calls("omi_server.py", "vcas-omi", "password = \"peer\"", "peer").await
+    calls("omi_server.py", "vcas-omi", "password = \"peer\"\ncreate_devices = true", "peer").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
