@@ -88,6 +88,14 @@ fn change(site: &Site) -> &'static str {
 }
 
 #[test]
+fn all_of_them_are_tried() {
+    let names: Vec<_> = protocols().map(|protocol| protocol.name).collect();
+    let known =
+        ["conax-web", "icareus", "nagra-medialive", "nagravision-cag", "panaccess", "perception", "tucano", "vcas-omi"];
+    assert_eq!(names, known, "a new one is tried, too: name it here");
+}
+
+#[test]
 fn a_demo_shows_every_command_and_ends_as_it_says() {
     for protocol in protocols() {
         let mut site = Site::new(protocol);

@@ -275,9 +275,9 @@ async fn simulate(protocol: &'static Protocol, home: &Path) -> Result<Simulation
         Transport::Table => {
             simulate::tables::serve(platform, &DatabaseSettings::sqlite(database(protocol, home))).await
         }
-        Transport::Stream | Transport::Served => {
-            simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await
-        }
+        Transport::Stream => simulate::stream::listen(platform, SocketAddr::from(([127, 0, 0, 1], 0)), None).await,
+        // It calls the gateway, which is not there yet: see `work`.
+        Transport::Served => return Err(Failure::new(format!("{} is not reached, but calls", protocol.title))),
     };
     simulation.map_err(|error| Failure::new(format!("{} can not be simulated: {error}", protocol.title)))
 }
